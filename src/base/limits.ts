@@ -1,0 +1,96 @@
+import { assert } from "./assert.ts";
+
+/**
+ * Every bound of the system, with its unit (last in the name) and its reason. A queue, a buffer or a
+ * retry without a limit here is a mistake.
+ */
+const KiB = 1024;
+const MiB = 1024 * KiB;
+
+/** One record: key, value and headers together. What Kafka allows by default. */
+export const recordBytesMax: number = 1 * MiB;
+/** One batch, and so one entry: room for a largest record and its frame. */
+export const batchBytesMax: number = 2 * MiB;
+/** One compressed batch, inflated: a bomb is refused here. */
+export const inflatedBatchBytesMax: number = 16 * MiB;
+/** Headers of one record. */
+export const recordHeadersMax = 1_000;
+/** Records of one batch. */
+export const batchRecordsMax = 100_000;
+
+/** One group commit: one write and one fsync. */
+export const groupWriteBytesMax: number = 4 * MiB;
+/** Appends accepted and not yet answered; beyond it appends are refused as `RESOURCE_EXHAUSTED`. */
+export const proposalsBytesMax: number = 32 * MiB;
+/** The same, counted; bounds the bookkeeping of tiny records. */
+export const proposalsMax = 100_000;
+
+/** A segment is closed when it has reached this size. */
+export const segmentBytesMax: number = 128 * MiB;
+/** The smallest segment that may be configured. */
+export const segmentBytesMin: number = 4 * KiB;
+/** One index entry for so many bytes of a segment. */
+export const indexIntervalBytes: number = 4 * KiB;
+/** Indexes of sealed segments kept in memory. */
+export const indexCacheBytesMax: number = 64 * MiB;
+/** Segment files kept open for reading. */
+export const openSegmentsMax = 64;
+/** Bytes read from a segment at once. */
+export const readChunkBytes: number = 256 * KiB;
+/** The newest groups kept in memory, so that a reader at the tail never asks the disk. */
+export const tailCacheBytesMax: number = 8 * MiB;
+/** No append for so long: one idle fence is written, and everything is below the synced mark. */
+export const idleFenceMs = 20;
+/** The synced mark beside the log is renewed at least this often while appends run. */
+export const syncedMarkIntervalMs = 1_000;
+/** Background scrub of sealed segments. */
+export const scrubBytesPerSecond: number = 8 * MiB;
+/** Free space below which no new data is admitted (or one segment, if that is more). */
+export const freeBytesMin: number = 64 * MiB;
+/** How often free space is asked for. */
+export const freeBytesCheckIntervalMs = 1_000;
+/** Share of the segments that one retention pass may delete; at least one segment. */
+export const retentionShareMax = 0.1;
+/** How often retention is considered. */
+export const retentionIntervalMs = 10_000;
+
+/** Idempotent producers remembered; the longest unused is forgotten first. */
+export const producersMax = 10_000;
+/** Batches remembered of each producer, and so the most that may be unanswered. */
+export const producerBatchesMax = 5;
+/** A producer's name. */
+export const producerNameBytesMax = 256;
+
+/** Buffered for one stream before its source is held back. */
+export const streamBufferBytesMax: number = 1 * MiB;
+/** Requests of one stream that may be unanswered. */
+export const streamInFlightMax = 1_024;
+/** Work for waiting streams in one turn of the event loop. */
+export const tailTurnMs = 2;
+/** Streams and calls waiting for the tail on one server. */
+export const tailWaitersMax = 100_000;
+/** Calls of one connection that may run at once (HTTP/2 `MAX_CONCURRENT_STREAMS`). */
+export const connectionStreamsMax = 10_000;
+/** Connections on one port. */
+export const connectionsMax = 20_000;
+/** Until a new connection has said what it speaks. */
+export const handshakeTimeoutMs = 5_000;
+/** HTTP/1.1 request headers. */
+export const httpHeadersTimeoutMs = 10_000;
+export const httpHeaderBytesMax: number = 16 * KiB;
+/** A JSON body: base64 is a third longer than the bytes, and there are names around it. */
+export const httpBodyBytesMax: number = 1.5 * recordBytesMax;
+/** A whole HTTP/1.1 request, body included. */
+export const httpRequestTimeoutMs = 60_000;
+/** Nesting of a JSON body. */
+export const jsonDepthMax = 16;
+/** Records of one `POST /v1/records`. */
+export const httpRecordsMax = 10_000;
+/** A gRPC message: the largest batch and its envelope. */
+export const grpcMessageBytesMax: number = batchBytesMax + 64 * KiB;
+/** After SIGTERM, until calls that still run are cut. */
+export const drainTimeoutMs = 10_000;
+
+assert(recordBytesMax + 64 * KiB <= batchBytesMax, "the largest record fits into a batch");
+assert(batchBytesMax <= groupWriteBytesMax, "the largest batch fits into a group write");
+assert(groupWriteBytesMax <= proposalsBytesMax, "a group write can be filled");
