@@ -1,0 +1,40 @@
+import type { RecordHeader } from "./record-batch.ts";
+
+/** One attempt of an idempotent producer: (id, epoch, sequence), so that a repetition is recognised. */
+export interface ProducerStamp {
+  readonly id: number;
+  readonly epoch: number;
+  /** The sequence of the first record; 0..2^31−1, wrapping to 0. */
+  readonly sequence: number;
+}
+
+export interface ProducerIdentity {
+  readonly id: number;
+  readonly epoch: number;
+}
+
+export interface AppendOptions {
+  readonly stamp?: ProducerStamp | undefined;
+  /** Append at this offset or not at all (`OFFSET_MISMATCH`). */
+  readonly expectedOffset?: number | undefined;
+  /** Ends the waiting, not the append. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+export interface AppendAnswer {
+  readonly baseOffset: number;
+  readonly recordCount: number;
+  readonly term: number;
+  readonly timestampMs: number;
+  /** This stamp had been appended before; the offset is the first attempt's. */
+  readonly duplicate: boolean;
+}
+
+/** A record as a client gives it. */
+export interface RecordInput {
+  readonly value: Uint8Array | null;
+  readonly key?: Uint8Array | null | undefined;
+  readonly headers?: readonly RecordHeader[] | undefined;
+  /** Milliseconds since 1970; absent or 0: the server's clock. */
+  readonly timestampMs?: number | undefined;
+}
