@@ -88,6 +88,8 @@ export const jsonDepthMax = 16;
 export const httpRecordsMax = 10_000;
 /** A gRPC message: the largest batch and its envelope. */
 export const grpcMessageBytesMax: number = batchBytesMax + 64 * KiB;
+/** An error's sentence, and each of its facts: they travel in headers, which are small. */
+export const errorTextCharsMax = 1_024;
 /** After SIGTERM, until calls that still run are cut. */
 export const drainTimeoutMs = 10_000;
 
