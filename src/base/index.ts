@@ -9,11 +9,43 @@
  *
  * Left out on purpose: anything with an opinion about logs, networks or files.
  */
+export type * from "./append.ts";
 export * from "./assert.ts";
 export * from "./bytes.ts";
 export * from "./clock.ts";
 export * from "./configuration.ts";
+export { crc32c } from "./crc32c.ts";
 export * from "./errors.ts";
 export * from "./observer.ts";
 export * from "./random.ts";
+export { type ValidateBatchOptions, validateBatch } from "./record-batch-check.ts";
+export {
+  type DecodedRecord,
+  decodeBatch,
+  type ReadBatchOptions,
+  RecordCursor,
+} from "./record-batch-read.ts";
+export {
+  BatchBuilder,
+  type BatchBuilderOptions,
+  checkRecord,
+  encodeBatch,
+  type EncodeBatchOptions,
+  type FinishOptions,
+  recordBytes,
+  recordSize,
+} from "./record-batch-write.ts";
+export {
+  BATCH_ATTRIBUTES,
+  BATCH_CODEC,
+  BATCH_OVERHEAD_BYTES,
+  batchEndOffset,
+  type BatchHeader,
+  batchSizeAt,
+  type Gunzip,
+  readBatchHeader,
+  type RecordHeader,
+  splitBatches,
+  stampBatch,
+} from "./record-batch.ts";
 export * as limits from "./limits.ts";

@@ -1,0 +1,287 @@
+import type { ProducerStamp, RecordInput } from "./append.ts";
+import { assert } from "./assert.ts";
+import { crc32c } from "./crc32c.ts";
+import { ProglogError } from "./errors.ts";
+import {
+  batchBytesMax,
+  batchRecordsMax,
+  recordBytesMax as recordBytesLimit,
+  recordHeadersMax,
+} from "./limits.ts";
+import {
+  BATCH_CRC_START,
+  BATCH_MAGIC,
+  BATCH_OVERHEAD_BYTES,
+  BATCH_PREFIX_BYTES,
+  type RecordHeader,
+  stampBatch,
+} from "./record-batch.ts";
+import { putUtf8, utf8Length } from "./utf8.ts";
+import { putVarint, varintSize } from "./varint.ts";
+
+/** Frame of a record besides its fields: four lengths of at most 5 bytes, attributes, two deltas. */
+const RECORD_FRAME_BYTES_MAX = 4 * 5 + 1 + 10 + 5;
+/** Two lengths around each header. */
+const HEADER_FRAME_BYTES_MAX = 10;
+const CAPACITY_BYTES_MIN = 1024;
+/** Up to here a loop copies faster than the built-in, which has a fixed price. */
+const LOOP_COPY_BYTES_MAX = 24;
+const INT16_MAX = 32767;
+const INT32_MAX = 2147483647;
+const NO_STAMP: ProducerStamp = { id: -1, epoch: -1, sequence: -1 };
+
+/** Key, value and headers together: what `limits.recordBytesMax` speaks of. */
+export function recordBytes(record: RecordInput): number {
+  let bytes = (record.key?.length ?? 0) + (record.value?.length ?? 0);
+  if (record.headers !== undefined) {
+    for (const header of record.headers) {
+      bytes += utf8Length(header.key) + (header.value?.length ?? 0);
+    }
+  }
+  return bytes;
+}
+
+/** The most bytes that a record takes within a batch. */
+export function recordSize(record: RecordInput): number {
+  const headers = record.headers?.length ?? 0;
+  return recordBytes(record) + RECORD_FRAME_BYTES_MAX + headers * HEADER_FRAME_BYTES_MAX;
+}
+
+/** Throws `RECORD_TOO_LARGE` or `INVALID_ARGUMENT` when a record may not enter any batch. */
+export function checkRecord(record: RecordInput, recordBytesMax: number = recordBytesLimit): void {
+  const { timestampMs, headers } = record;
+  if (timestampMs !== undefined && !(Number.isSafeInteger(timestampMs) && timestampMs >= 0)) {
+    throw new ProglogError(
+      "INVALID_ARGUMENT",
+      `a record's time is a whole number of milliseconds, not ${timestampMs}`,
+    );
+  }
+  if (headers !== undefined && headers.length > recordHeadersMax) {
+    throw new ProglogError(
+      "INVALID_ARGUMENT",
+      `a record has ${headers.length} headers; at most ${recordHeadersMax} are allowed`,
+    );
+  }
+  const bytes = recordBytes(record);
+  if (bytes > recordBytesMax) {
+    throw new ProglogError(
+      "RECORD_TOO_LARGE",
+      `a record has ${bytes} bytes of key, value and headers; at most ${recordBytesMax} are allowed`,
+      { details: { bytes: String(bytes), bytesMax: String(recordBytesMax) } },
+    );
+  }
+}
+
+export interface BatchBuilderOptions {
+  /** A batch that holds something takes no record beyond this; an empty one takes any legal record. */
+  readonly bytesMax?: number;
+  readonly recordsMax?: number;
+  readonly recordBytesMax?: number;
+}
+
+export interface FinishOptions {
+  readonly stamp?: ProducerStamp | undefined;
+  readonly baseOffset?: number;
+  readonly leaderEpoch?: number;
+}
+
+/**
+ * Packs records into one batch after another. Its buffer grows, is bounded, and is used again; what
+ * `finish` returns is the caller's own.
+ */
+export class BatchBuilder {
+  readonly #bytesMax: number;
+  readonly #recordsMax: number;
+  readonly #recordBytesMax: number;
+  #bytes: Uint8Array = new Uint8Array(CAPACITY_BYTES_MIN);
+  #at = BATCH_OVERHEAD_BYTES;
+  #count = 0;
+  #baseTimestamp = 0;
+  #maxTimestamp = 0;
+
+  constructor(options: BatchBuilderOptions = {}) {
+    this.#bytesMax = options.bytesMax ?? batchBytesMax;
+    this.#recordsMax = options.recordsMax ?? batchRecordsMax;
+    this.#recordBytesMax = options.recordBytesMax ?? recordBytesLimit;
+  }
+
+  /** Bytes of the batch as it stands. */
+  get size(): number {
+    return this.#at;
+  }
+
+  get count(): number {
+    return this.#count;
+  }
+
+  /**
+   * Copies a record into the batch; false when the batch is full and must be finished first.
+   * `nowMs` is the time of a record that brings none. Throws what `checkRecord` throws, and then
+   * the batch is as it was.
+   */
+  add(record: RecordInput, nowMs: number): boolean {
+    checkRecord(record, this.#recordBytesMax);
+    const { value, headers } = record;
+    const key = record.key ?? null;
+    const timestamp = record.timestampMs || nowMs;
+    const timestampDelta = this.#count === 0 ? 0 : timestamp - this.#baseTimestamp;
+    const bodySize =
+      1 +
+      varintSize(timestampDelta) +
+      varintSize(this.#count) +
+      bytesFieldSize(key) +
+      bytesFieldSize(value) +
+      headersSize(headers);
+    const end = this.#at + varintSize(bodySize) + bodySize;
+    if (this.#count > 0 && (end > this.#bytesMax || this.#count >= this.#recordsMax)) return false;
+    if (end > this.#bytes.length) this.#grow(end);
+
+    const bytes = this.#bytes;
+    let at = putVarint(bytes, this.#at, bodySize);
+    bytes[at++] = 0;
+    at = putVarint(bytes, at, timestampDelta);
+    at = putVarint(bytes, at, this.#count);
+    at = putBytesField(bytes, at, key);
+    at = putBytesField(bytes, at, value);
+    at = putHeaders(bytes, at, headers);
+    assert(at === end, "a record has the size that was computed for it");
+
+    if (this.#count === 0) {
+      this.#baseTimestamp = timestamp;
+      this.#maxTimestamp = timestamp;
+    } else if (timestamp > this.#maxTimestamp) {
+      this.#maxTimestamp = timestamp;
+    }
+    this.#at = end;
+    this.#count += 1;
+    return true;
+  }
+
+  /** The batch, in an array of its own; the builder is empty again. There must be a record in it. */
+  finish(options: FinishOptions = {}): Uint8Array {
+    assert(this.#count > 0, "a batch holds at least one record");
+    const batch = this.#bytes.slice(0, this.#at);
+    const stamp = options.stamp ?? NO_STAMP;
+    checkStamp(stamp);
+    const view = new DataView(batch.buffer, batch.byteOffset, BATCH_OVERHEAD_BYTES);
+    view.setInt32(8, batch.length - BATCH_PREFIX_BYTES);
+    view.setInt8(16, BATCH_MAGIC);
+    view.setInt16(21, 0);
+    view.setInt32(23, this.#count - 1);
+    setInt64(view, 27, this.#baseTimestamp);
+    setInt64(view, 35, this.#maxTimestamp);
+    setInt64(view, 43, stamp.id);
+    view.setInt16(51, stamp.epoch);
+    view.setInt32(53, stamp.sequence);
+    view.setInt32(57, this.#count);
+    view.setUint32(17, crc32c(batch, BATCH_CRC_START));
+    stampBatch(batch, options.baseOffset ?? 0, options.leaderEpoch ?? -1);
+    this.reset();
+    return batch;
+  }
+
+  /** Forgets the records of the batch as it stands. */
+  reset(): void {
+    this.#at = BATCH_OVERHEAD_BYTES;
+    this.#count = 0;
+  }
+
+  #grow(sizeMin: number): void {
+    const doubled = Math.min(2 * this.#bytes.length, this.#bytesMax);
+    const grown = new Uint8Array(Math.max(doubled, sizeMin));
+    grown.set(this.#bytes.subarray(0, this.#at));
+    this.#bytes = grown;
+  }
+}
+
+export interface EncodeBatchOptions extends FinishOptions {
+  /** The time of records that bring none. */
+  readonly nowMs: number;
+}
+
+/** One batch of all these records. Throws `BATCH_TOO_LARGE` when they do not fit into one. */
+export function encodeBatch(
+  records: readonly RecordInput[],
+  options: EncodeBatchOptions,
+): Uint8Array {
+  const builder = new BatchBuilder();
+  for (const record of records) {
+    if (builder.add(record, options.nowMs)) continue;
+    throw new ProglogError(
+      "BATCH_TOO_LARGE",
+      `${records.length} records do not fit into one batch of at most ${batchBytesMax} bytes and ${batchRecordsMax} records`,
+    );
+  }
+  return builder.finish(options);
+}
+
+/** The batch header has room for 63, 15 and 31 bits. */
+function checkStamp(stamp: ProducerStamp): void {
+  const { id, epoch, sequence } = stamp;
+  if (stamp === NO_STAMP) return;
+  const fits =
+    isWithin(id, Number.MAX_SAFE_INTEGER) &&
+    isWithin(epoch, INT16_MAX) &&
+    isWithin(sequence, INT32_MAX);
+  if (fits) return;
+  throw new ProglogError(
+    "INVALID_ARGUMENT",
+    `a batch cannot carry the producer stamp (id ${id}, epoch ${epoch}, sequence ${sequence})`,
+  );
+}
+
+function isWithin(value: number, max: number): boolean {
+  return Number.isSafeInteger(value) && value >= 0 && value <= max;
+}
+
+function bytesFieldSize(field: Uint8Array | null): number {
+  return field === null ? 1 : varintSize(field.length) + field.length;
+}
+
+function putBytesField(bytes: Uint8Array, at: number, field: Uint8Array | null): number {
+  if (field === null) {
+    bytes[at] = 1; // −1 in zigzag
+    return at + 1;
+  }
+  const start = putVarint(bytes, at, field.length);
+  if (field.length <= LOOP_COPY_BYTES_MAX) {
+    for (let i = 0; i < field.length; i++) bytes[start + i] = field[i] as number;
+  } else {
+    bytes.set(field, start);
+  }
+  return start + field.length;
+}
+
+function headersSize(headers: readonly RecordHeader[] | undefined): number {
+  if (headers === undefined) return 1;
+  let size = varintSize(headers.length);
+  for (const header of headers) {
+    const keyLength = utf8Length(header.key);
+    size += varintSize(keyLength) + keyLength + bytesFieldSize(header.value);
+  }
+  return size;
+}
+
+function putHeaders(
+  bytes: Uint8Array,
+  at: number,
+  headers: readonly RecordHeader[] | undefined,
+): number {
+  if (headers === undefined) {
+    bytes[at] = 0;
+    return at + 1;
+  }
+  let next = putVarint(bytes, at, headers.length);
+  for (const header of headers) {
+    const keyLength = utf8Length(header.key);
+    next = putVarint(bytes, next, keyLength);
+    next = putUtf8(bytes, next, header.key, keyLength);
+    next = putBytesField(bytes, next, header.value);
+  }
+  return next;
+}
+
+function setInt64(view: DataView, at: number, value: number): void {
+  view.setInt32(at, Math.floor(value / 4294967296));
+  view.setUint32(at + 4, value >>> 0);
+}
