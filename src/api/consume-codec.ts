@@ -1,5 +1,6 @@
 /** Consume, ConsumeStream, and the request of ConsumeBatches. */
 import { ProglogError } from "../base/index.ts";
+import type { RecordCursor } from "../base/index.ts";
 import {
   lengthDelimitedSize,
   ProtoReader,
@@ -104,6 +105,65 @@ export function encodeConsumeResponse(record: ServedRecord): Buffer {
   writer.open(2, sizes.size);
   writeRecord(writer, record, sizes);
   return writer.finish();
+}
+
+/**
+ * The same straight from a batch: the record where the cursor stands, accepted in `term`. Nothing is
+ * decoded on the way, and the only allocation is the message.
+ */
+export function encodeConsumeResponseAt(cursor: RecordCursor, term: number): Buffer {
+  const { keyStart, keyEnd, valueStart, valueEnd, offset, timestampMs } = cursor;
+  const valueLength = valueEnd - valueStart;
+  const keyLength = keyEnd - keyStart;
+  let size = varintFieldSize(2, offset) + varintFieldSize(3, term);
+  size += varintFieldSize(12, timestampMs);
+  if (valueLength > 0) size += lengthDelimitedSize(1, valueLength);
+  if (keyLength > 0) size += lengthDelimitedSize(10, keyLength);
+  if (cursor.headerCount > 0) size += measureHeadersAt(cursor);
+
+  const writer = new ProtoWriter(lengthDelimitedSize(2, size));
+  writer.open(2, size);
+  if (valueLength > 0) {
+    writer.open(1, valueLength);
+    writer.rawRange(cursor.bytes, valueStart, valueEnd);
+  }
+  writer.varintField(2, offset);
+  writer.varintField(3, term);
+  if (keyLength > 0) {
+    writer.open(10, keyLength);
+    writer.rawRange(cursor.bytes, keyStart, keyEnd);
+  }
+  if (cursor.headerCount > 0) writeHeadersAt(cursor, writer);
+  writer.varintField(12, timestampMs);
+  return writer.finish();
+}
+
+function measureHeadersAt(cursor: RecordCursor): number {
+  let size = 0;
+  cursor.forEachHeader((keyStart, keyEnd, valueStart, valueEnd) => {
+    size += lengthDelimitedSize(11, headerSize(keyEnd - keyStart, valueEnd - valueStart));
+  });
+  return size;
+}
+
+/** `valueLength` is 0 for null too: the difference of −1 and −1. */
+function headerSize(keyLength: number, valueLength: number): number {
+  const key = keyLength === 0 ? 0 : lengthDelimitedSize(1, keyLength);
+  return valueLength === 0 ? key : key + lengthDelimitedSize(2, valueLength);
+}
+
+function writeHeadersAt(cursor: RecordCursor, writer: ProtoWriter): void {
+  cursor.forEachHeader((keyStart, keyEnd, valueStart, valueEnd) => {
+    writer.open(11, headerSize(keyEnd - keyStart, valueEnd - valueStart));
+    if (keyEnd > keyStart) {
+      writer.open(1, keyEnd - keyStart);
+      writer.rawRange(cursor.bytes, keyStart, keyEnd);
+    }
+    if (valueEnd > valueStart) {
+      writer.open(2, valueEnd - valueStart);
+      writer.rawRange(cursor.bytes, valueStart, valueEnd);
+    }
+  });
 }
 
 /** Its bytes are views of the message. Throws `INVALID_ARGUMENT` on anything else. */

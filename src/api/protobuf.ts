@@ -12,6 +12,8 @@ export const FIXED64 = 1;
 export const LENGTH_DELIMITED = 2;
 export const FIXED32 = 5;
 
+/** Up to here a loop is faster than a view and a copy. */
+const LOOP_COPY_BYTES_MAX = 64;
 const TWO_TO_28 = 0x10000000;
 /** Bits 28 and up of a 64-bit number, from which on the number is above 2^53−1. */
 const UPPER_BEYOND_SAFE = 0x2000000;
@@ -272,6 +274,15 @@ export class ProtoWriter {
   raw(bytes: Uint8Array): void {
     this.bytes.set(bytes, this.#at);
     this.#at += bytes.length;
+  }
+
+  /** Bytes [start, end) of `bytes`. */
+  rawRange(bytes: Uint8Array, start: number, end: number): void {
+    if (end - start > LOOP_COPY_BYTES_MAX) {
+      this.raw(bytes.subarray(start, end));
+      return;
+    }
+    for (let from = start; from < end; from++) this.bytes[this.#at++] = bytes[from] as number;
   }
 
   bytesField(field: number, bytes: Uint8Array): void {
