@@ -1,0 +1,147 @@
+/**
+ * Runs the tests: `npm test`, or `npm run test:system` for the tier that needs a real machine.
+ *
+ *     npm test -- src/log test/layers     only files whose path contains one of these
+ *     npm test -- --name "torn tail"      only tests whose name matches this regular expression
+ *     npm test -- --list                  names the files, and runs nothing
+ *
+ * A process per file costs more than most tests, so that files of one folder share a process, a few
+ * processes at a time. Files must therefore not lean on hooks outside a `describe`.
+ */
+import { readdirSync } from "node:fs";
+import { availableParallelism } from "node:os";
+import { dirname, join } from "node:path";
+import { parseArgs } from "node:util";
+
+import { runGroup } from "./support/run-group.ts";
+import { emptyTally, type Tally } from "./support/tally.ts";
+
+interface Tier {
+  readonly suffix: string;
+  readonly groupFilesMax: number;
+  readonly workers: number;
+  readonly silentMsMax: number;
+}
+
+const TIERS: Readonly<Record<string, Tier>> = {
+  unit: {
+    suffix: ".test.ts",
+    groupFilesMax: 6,
+    workers: Math.min(2, availableParallelism()),
+    silentMsMax: 120_000,
+  },
+  // These fill file systems, take ports and load the machine: one at a time.
+  system: { suffix: ".system.ts", groupFilesMax: 1, workers: 1, silentMsMax: 600_000 },
+};
+
+const FOLDERS = ["src", "sim", "test", "bench"];
+/** What a shell reports of a program ended by Ctrl-C. */
+const INTERRUPTED = 130;
+const root = dirname(import.meta.dirname);
+
+function findFiles(suffix: string, selectors: readonly string[]): string[] {
+  return FOLDERS.flatMap((folder) =>
+    readdirSync(join(root, folder), { recursive: true, encoding: "utf8" }).map((name) =>
+      join(folder, name),
+    ),
+  )
+    .filter((name) => name.endsWith(suffix) && !name.includes("node_modules"))
+    .filter((name) => selectors.length === 0 || selectors.some((part) => name.includes(part)))
+    .sort();
+}
+
+/** Files of one folder together, and no group so large that the others wait for it at the end. */
+function groupFiles(files: readonly string[], groupFilesMax: number): string[][] {
+  const groups: string[][] = [];
+  for (const file of files) {
+    const last = groups.at(-1);
+    const fits = last !== undefined && last.length < groupFilesMax;
+    if (fits && dirname(last[0] ?? "") === dirname(file)) last.push(file);
+    else groups.push([file]);
+  }
+  return groups;
+}
+
+async function runAll(
+  groups: readonly string[][],
+  tier: Tier,
+  namePattern: string | undefined,
+  signal: AbortSignal,
+): Promise<Tally> {
+  const tally = emptyTally();
+  const waiting = [...groups];
+  const live = waiting.length === 1 || tier.workers === 1;
+  const options = { namePattern, silentMsMax: tier.silentMsMax, live, signal };
+  const work = async (): Promise<void> => {
+    for (let group = waiting.shift(); group !== undefined; group = waiting.shift()) {
+      await runGroup(group, tally, options);
+    }
+  };
+  await Promise.all(Array.from({ length: tier.workers }, work));
+  return tally;
+}
+
+function printSummary(tally: Tally, filesCount: number, seconds: number): void {
+  const lines = [""];
+  for (const { name, reason } of tally.skipped) lines.push(`skipped: ${name} (${reason ?? "?"})`);
+  for (const name of tally.failed) lines.push(`failed: ${name}`);
+  const slowest = tally.slowest.map((line) => `${seconds1(line.durationMs)} ${line.name}`);
+  if (seconds > 5) lines.push(`slowest: ${slowest.join("\n         ")}`);
+  lines.push(`${filesCount} files, Node ${process.version}, ${seconds.toFixed(1)} s`);
+  lines.push(`${tally.passed} passed, ${tally.failed.length} failed`);
+  process.stdout.write(`${lines.join("\n")}\n`);
+}
+
+function seconds1(ms: number): string {
+  return `${(ms / 1_000).toFixed(1)} s`;
+}
+
+function refuse(text: string): never {
+  process.stderr.write(`${text}\n`);
+  process.exit(2);
+}
+
+function readArguments(): { tier: Tier; selectors: string[]; name?: string; list: boolean } {
+  const { values, positionals } = parseArgs({
+    allowPositionals: true,
+    options: {
+      tier: { type: "string", default: "unit" },
+      name: { type: "string" },
+      list: { type: "boolean", default: false },
+    },
+  });
+  const tier = TIERS[values.tier];
+  if (tier === undefined) refuse(`no tier "${values.tier}": ${Object.keys(TIERS).join(", ")}`);
+  const { name, list } = values;
+  return { tier, selectors: positionals, list, ...(name === undefined ? {} : { name }) };
+}
+
+async function main(): Promise<number> {
+  const { tier, selectors, name, list } = readArguments();
+  const files = findFiles(tier.suffix, selectors);
+  if (files.length === 0) refuse(`no test file (*${tier.suffix}) matches ${selectors.join(" ")}`);
+  if (list) {
+    process.stdout.write(`${files.join("\n")}\n`);
+    return 0;
+  }
+  const interrupted = new AbortController();
+  for (const signal of ["SIGINT", "SIGTERM"] as const) {
+    process.once(signal, () => interrupted.abort());
+  }
+  const started = performance.now();
+  const groups = groupFiles(files, tier.groupFilesMax);
+  let tally: Tally;
+  try {
+    tally = await runAll(groups, tier, name, interrupted.signal);
+  } catch (error) {
+    if (interrupted.signal.aborted) return INTERRUPTED;
+    throw error;
+  }
+  if (tally.passed + tally.failed.length + tally.skipped.length === 0) {
+    refuse(name === undefined ? "no test was run" : `no test's name matches ${name}`);
+  }
+  printSummary(tally, files.length, (performance.now() - started) / 1_000);
+  return tally.failed.length === 0 ? 0 : 1;
+}
+
+process.exitCode = await main();

@@ -1,0 +1,40 @@
+/**
+ * What a worker tells the runner about each finished test: one JSON object a line, on file
+ * descriptor 3, so that nothing a test prints can be taken for it and a crash loses nothing. The
+ * last line says that the worker came to its end; a process that stops without it has failed,
+ * whatever its exit code.
+ */
+export const TALLY_FD = 3;
+
+export interface TallyLine {
+  readonly outcome: "passed" | "failed" | "skipped" | "end";
+  /** The test's name after the names of what it stands in. */
+  readonly name: string;
+  readonly durationMs: number;
+  /** Why it was skipped. */
+  readonly reason?: string;
+}
+
+export interface Tally {
+  passed: number;
+  /** What failed, by name. */
+  readonly failed: string[];
+  readonly skipped: TallyLine[];
+  readonly slowest: TallyLine[];
+}
+
+export function emptyTally(): Tally {
+  return { passed: 0, failed: [], skipped: [], slowest: [] };
+}
+
+const SLOWEST_SHOWN = 5;
+
+export function addToTally(tally: Tally, line: TallyLine): void {
+  if (line.outcome === "end") return;
+  if (line.outcome === "passed") tally.passed++;
+  else if (line.outcome === "failed") tally.failed.push(line.name);
+  else tally.skipped.push(line);
+  tally.slowest.push(line);
+  tally.slowest.sort((a, b) => b.durationMs - a.durationMs);
+  tally.slowest.length = Math.min(tally.slowest.length, SLOWEST_SHOWN);
+}
