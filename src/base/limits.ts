@@ -20,6 +20,8 @@ export const batchRecordsMax = 100_000;
 
 /** One group commit: one write and one fsync. */
 export const groupWriteBytesMax: number = 4 * MiB;
+/** The buffer in which groups are laid out, before it has to grow. */
+export const groupBufferBytesInitial: number = 256 * KiB;
 /** Appends accepted and not yet answered; beyond it appends are refused as `RESOURCE_EXHAUSTED`. */
 export const proposalsBytesMax: number = 32 * MiB;
 /** The same, counted; bounds the bookkeeping of tiny records. */
@@ -37,6 +39,10 @@ export const indexCacheBytesMax: number = 64 * MiB;
 export const openSegmentsMax = 64;
 /** Bytes read from a segment at once. */
 export const readChunkBytes: number = 256 * KiB;
+/** Bytes read at once when a whole segment is walked. */
+export const scanChunkBytes: number = 1 * MiB;
+/** A segment's side or index file; a larger one is not ours. */
+export const sideFileBytesMax: number = 64 * MiB;
 /** The newest groups kept in memory, so that a reader at the tail never asks the disk. */
 export const tailCacheBytesMax: number = 8 * MiB;
 /** No append for so long: one idle fence is written, and everything is below the synced mark. */
@@ -90,6 +96,8 @@ export const httpRecordsMax = 10_000;
 export const grpcMessageBytesMax: number = batchBytesMax + 64 * KiB;
 /** An error's sentence, and each of its facts: they travel in headers, which are small. */
 export const errorTextCharsMax = 1_024;
+/** A configuration file; a longer one is a mistaken path. */
+export const configFileBytesMax: number = 1 * MiB;
 /** After SIGTERM, until calls that still run are cut. */
 export const drainTimeoutMs = 10_000;
 

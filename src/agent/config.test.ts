@@ -1,0 +1,206 @@
+import assert from "node:assert/strict";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import * as path from "node:path";
+import { test } from "node:test";
+import { ProglogError } from "../base/index.ts";
+import { completeConfig, loadConfig } from "./config.ts";
+import type { ConfigSources } from "./config.ts";
+import { keyOf, labelOf, SETTINGS, UNSUPPORTED_SETTINGS, variableOf } from "./settings.ts";
+
+/** Loads with a configuration file of this content. */
+async function loadWithFile(name: string, content: string, sources: ConfigSources = {}) {
+  const directory = await mkdtemp(path.join(tmpdir(), "proglog-config-"));
+  try {
+    const configFile = path.join(directory, name);
+    await writeFile(configFile, content);
+    return await loadConfig({ ...sources, configFile });
+  } finally {
+    await rm(directory, { recursive: true });
+  }
+}
+
+/** The message with which the sources are refused. */
+async function refusal(refused: Promise<unknown>): Promise<string> {
+  const error = await refused.then(
+    () => assert.fail("was accepted"),
+    (caught: unknown) => ProglogError.from(caught),
+  );
+  assert.equal(error.code, "CONFIGURATION");
+  return error.message;
+}
+
+test("the defaults are the book's", async () => {
+  const config = await loadConfig({});
+  assert.equal(config.dataDir, path.join(tmpdir(), "proglog"));
+  assert.equal(config.bindAddr, "127.0.0.1:8401");
+  assert.equal(config.rpcPort, 8400);
+  assert.equal(config.httpPort, 0);
+  assert.equal(config.fsync, "always");
+  assert.match(config.nodeName, /^[a-z0-9-]+$/);
+  assert.deepEqual(config, completeConfig({}));
+});
+
+test("each source overrules the ones before it", async () => {
+  const content = "rpc-port: 1\nhttp-port: 1\ncluster-name: from-file\nnode-name: from-file\n";
+  const config = await loadWithFile("proglog.yaml", content, {
+    defaults: { logLevel: "warn", nodeName: "from-defaults" },
+    env: { PROGLOG_RPC_PORT: "2", PROGLOG_HTTP_PORT: "2", PATH: "/bin" },
+    flags: { rpcPort: "3" },
+  });
+  assert.equal(config.rpcPort, 3);
+  assert.equal(config.httpPort, 2);
+  assert.equal(config.clusterName, "from-file");
+  assert.equal(config.nodeName, "from-file");
+  assert.equal(config.logLevel, "warn");
+});
+
+test("every setting is known by its flag, its variable and its key", () => {
+  assert.equal(keyOf("aclModelFile"), "acl-model-file");
+  assert.equal(variableOf("httpAllowOrigin"), "PROGLOG_HTTP_ALLOW_ORIGIN");
+  const keys = [...Object.keys(SETTINGS), ...UNSUPPORTED_SETTINGS].map(keyOf);
+  const book = (
+    "data-dir node-name bind-addr rpc-port start-join-addrs bootstrap acl-model-file " +
+    "acl-policy-file server-tls-cert-file server-tls-key-file server-tls-ca-file " +
+    "peer-tls-cert-file peer-tls-key-file peer-tls-ca-file"
+  ).split(" ");
+  assert.deepEqual(
+    book.filter((key) => !keys.includes(key)),
+    [],
+  );
+});
+
+test("a file may be YAML or JSON, empty, or named by the environment", async () => {
+  const yaml = "http-port: auto\nretention-ms: 7d\nhttp-allow-origin:\n  - http://a.example\n";
+  const config = await loadWithFile("c.yaml", yaml);
+  assert.equal(config.httpPort, "auto");
+  assert.equal(config.retentionMs, 7 * 86_400_000);
+  assert.deepEqual(config.httpAllowOrigin, ["http://a.example"]);
+  const json = await loadWithFile("c.json", '{"segment-bytes": 8192, "bootstrap": true}');
+  assert.equal(json.segmentBytes, 8192);
+  assert.equal(json.bootstrap, true);
+  assert.equal((await loadWithFile("c.yaml", "# nothing\n")).rpcPort, 8400);
+
+  const missing = path.join(tmpdir(), "proglog-no-such-file.yaml");
+  const message = await refusal(loadConfig({ env: { PROGLOG_CONFIG_FILE: missing } }));
+  assert.ok(message.includes(missing) && message.includes("ENOENT"), message);
+});
+
+test("a file that is not a list of settings is refused with its name", async () => {
+  for (const [name, content] of [
+    ["c.json", "{"],
+    ["c.yaml", "a: [1"],
+    ["c.yaml", "- 1\n"],
+    ["c.yaml", "just text"],
+    ["c.yaml", "rpc-port: 1\nrpc-port: 2\n"],
+  ] as const) {
+    const message = await refusal(loadWithFile(name, content));
+    assert.ok(message.includes(name), message);
+  }
+  assert.match(await refusal(loadConfig({ configFile: tmpdir() })), /EISDIR/);
+});
+
+test("an unknown word is an error with a suggestion, wherever it stands", async () => {
+  const inFile = await refusal(loadWithFile("c.yaml", "dataDir: /x\nretention-byte: 1\n"));
+  assert.match(inFile, /no setting dataDir \(did you mean data-dir\?\)/);
+  assert.match(inFile, /no setting retention-byte \(did you mean retention-bytes\?\)/);
+  const inEnv = await refusal(loadConfig({ env: { PROGLOG_RPC_PROT: "1" } }));
+  assert.match(inEnv, /no setting PROGLOG_RPC_PROT \(did you mean PROGLOG_RPC_PORT\?\)/);
+  const inFlags = await refusal(loadConfig({ flags: { nodName: "a" } }));
+  assert.match(inFlags, /no setting --nod-name \(did you mean --node-name\?\)/);
+  const inCode = () => completeConfig({ rpcPrt: 1 } as Record<string, unknown>);
+  assert.throws(inCode, /no setting rpcPrt \(did you mean rpcPort\?\)/);
+  const nothingNear = await refusal(loadWithFile("c.yaml", "colour: green\n"));
+  assert.doesNotMatch(nothingNear, /did you mean/);
+  await refusal(loadWithFile("c.yaml", "__proto__: 1\n"));
+});
+
+test("variables of others and empty ones are left alone", async () => {
+  const config = await loadConfig({
+    env: {
+      PROGLOG_REQUIRE_ALL: "1",
+      PROGLOG_ADDRESS: "127.0.0.1:1",
+      PROGLOG_DATA_DIR: "",
+      // What Kubernetes tells a pod about services named proglog, proglog-http and proglog-0.
+      PROGLOG_SERVICE_HOST: "10.0.0.1",
+      PROGLOG_SERVICE_PORT_RPC: "8400",
+      PROGLOG_PORT: "tcp://10.0.0.1:8400",
+      PROGLOG_PORT_8400_TCP_ADDR: "10.0.0.1",
+      PROGLOG_HTTP_PORT: "tcp://10.0.0.2:8080",
+      PROGLOG_0_SERVICE_HOST: "10.0.0.3",
+    },
+  });
+  assert.deepEqual(config, await loadConfig({}));
+});
+
+test("each kind of value says what it expected, and all mistakes are told at once", async () => {
+  const bad: Record<string, unknown> = {
+    rpcPort: "70000",
+    httpPort: -1,
+    nodeName: "Über",
+    bindAddr: "127.0.0.1",
+    fsync: "never",
+    segmentBytes: "4K",
+    retentionMs: "soon",
+    bootstrap: "maybe",
+    httpAllowOrigin: "example.org",
+    clusterName: "a/b",
+    dataDir: 7,
+  };
+  const message = await refusal(loadConfig({ flags: bad }));
+  const lines = message.split("\n");
+  assert.equal(lines.length, Object.keys(bad).length);
+  for (const name of Object.keys(bad)) {
+    const line = lines.find((each) => each.startsWith(`--${keyOf(name)}: `));
+    assert.match(line ?? "", / is not /, name);
+  }
+});
+
+test("sizes, durations, switches, lists and addresses are read as people write them", async () => {
+  const read = async (flags: Record<string, unknown>) => await loadConfig({ flags });
+  assert.equal((await read({ segmentBytes: "64MiB" })).segmentBytes, 64 * 2 ** 20);
+  assert.equal((await read({ retentionBytes: "1.5GB" })).retentionBytes, 1.5e9);
+  assert.equal((await read({ retentionMs: "90m" })).retentionMs, 5_400_000);
+  assert.equal((await read({ retentionMs: "250" })).retentionMs, 250);
+  assert.equal((await read({ bootstrap: "false" })).bootstrap, false);
+  assert.equal((await read({ bootstrap: true })).bootstrap, true);
+  assert.deepEqual((await read({ httpAllowOrigin: "http://a:1/, https://b" })).httpAllowOrigin, [
+    "http://a:1",
+    "https://b",
+  ]);
+  assert.equal((await read({ bindAddr: "[::1]:0" })).bindAddr, "[::1]:0");
+  assert.equal((await read({ advertiseRpcAddr: "a.example:1" })).advertiseRpcAddr, "a.example:1");
+});
+
+test("what this version lacks is refused, never ignored", async () => {
+  const tls = { PROGLOG_SERVER_TLS_CERT_FILE: "server.pem" };
+  assert.match(
+    await refusal(loadConfig({ env: tls })),
+    /^PROGLOG_SERVER_TLS_CERT_FILE is not supported yet/,
+  );
+  const join = loadWithFile("c.yaml", "start-join-addrs: [10.0.0.1:8401]\n");
+  assert.match(await refusal(join), /c\.yaml: start-join-addrs is not supported yet/);
+  // Empty asks for nothing.
+  await loadWithFile("c.yaml", 'start-join-addrs: []\nacl-model-file: ""\n');
+});
+
+test("plaintext beyond loopback has to be asked for", async () => {
+  assert.match(await refusal(loadConfig({ flags: { bindAddr: "0.0.0.0:8401" } })), /--insecure/);
+  await refusal(loadConfig({ flags: { bindAddr: "127.0.0.1.example.org:8401" } }));
+  const config = await loadConfig({ flags: { bindAddr: "0.0.0.0:8401", insecure: true } });
+  assert.equal(config.insecure, true);
+  for (const bindAddr of ["localhost:1", "127.1.2.3:1", "[::1]:1"]) {
+    await loadConfig({ flags: { bindAddr } });
+  }
+});
+
+test("one port cannot be both listeners", async () => {
+  assert.match(await refusal(loadConfig({ flags: { httpPort: "8400" } })), /are both 8400/);
+});
+
+test("any host name gives a label", () => {
+  assert.equal(labelOf("proglog-0.proglog.default.svc"), "proglog-0");
+  assert.equal(labelOf("My_Mac.local"), "my-mac");
+  assert.equal(labelOf("-"), "proglog");
+  assert.equal(labelOf(""), "proglog");
+});

@@ -1,0 +1,191 @@
+import { hostname, tmpdir } from "node:os";
+import * as path from "node:path";
+import { limits } from "../base/index.ts";
+import type { LogLevel } from "../base/index.ts";
+import * as values from "./values.ts";
+import type { ValueSchema } from "./values.ts";
+
+/** Everything an agent can be told. Each field is described, once, in `SETTINGS`. */
+export interface AgentConfig {
+  readonly dataDir: string;
+  readonly nodeName: string;
+  readonly clusterName: string;
+  readonly bindAddr: string;
+  /** 0: any free port. */
+  readonly rpcPort: number;
+  /** 0: no HTTP listener of its own; `auto`: any free port. */
+  readonly httpPort: number | "auto";
+  readonly httpAllowOrigin: readonly string[];
+  readonly insecure: boolean;
+  readonly bootstrap: boolean;
+  /** Empty: the address that is listened on. */
+  readonly advertiseRpcAddr: string;
+  readonly advertiseHttpAddr: string;
+  readonly fsync: "always" | "relaxed";
+  readonly segmentBytes: number;
+  /** 0: without limit. */
+  readonly retentionBytes: number;
+  readonly retentionMs: number;
+  /** 0: no scrub. */
+  readonly scrubBytesPerSecond: number;
+  readonly logLevel: LogLevel;
+}
+
+export type SettingName = keyof AgentConfig;
+
+export interface Setting<T> {
+  /** What follows the flag in the help; a switch has none and may be followed by true or false. */
+  readonly argument?: string;
+  readonly description: string;
+  readonly schema: ValueSchema<T>;
+  readonly fallback: () => T;
+  /** How the help words the default, where the value would not say it. */
+  readonly fallbackText?: string;
+}
+
+/**
+ * The one table of settings. A setting's flag, its key in a file and its variable follow from its
+ * name: `dataDir` is `--data-dir`, `data-dir` and `PROGLOG_DATA_DIR`.
+ */
+export const SETTINGS: { readonly [Name in SettingName]: Setting<AgentConfig[Name]> } = {
+  dataDir: {
+    argument: "<directory>",
+    description: "where the log is kept",
+    schema: values.text("a path"),
+    fallback: () => path.join(tmpdir(), "proglog"),
+    fallbackText: "proglog in the temporary directory",
+  },
+  nodeName: {
+    argument: "<name>",
+    description: "this server's stable name, a DNS label",
+    schema: values.dnsLabel,
+    fallback: () => labelOf(hostname()),
+    fallbackText: "the host name",
+  },
+  clusterName: {
+    argument: "<name>",
+    description: "the cluster's name, checked whenever servers meet",
+    schema: values.clusterName,
+    fallback: () => "proglog",
+  },
+  bindAddr: {
+    argument: "<host:port>",
+    description: "the gossip address; RPC and HTTP listen on its host",
+    schema: values.address,
+    fallback: () => "127.0.0.1:8401",
+  },
+  rpcPort: {
+    argument: "<port>",
+    description: "gRPC, and HTTP for clients that speak it; 0: any free port",
+    schema: values.port,
+    fallback: () => 8400,
+  },
+  httpPort: {
+    argument: "<port>",
+    description: "HTTP on a port of its own; 0: off, auto: any free port",
+    schema: values.optionalPort,
+    fallback: () => 0,
+  },
+  httpAllowOrigin: {
+    argument: "<origins>",
+    description: "web pages that may use the HTTP API, separated by commas",
+    schema: values.origins,
+    fallback: () => [],
+    fallbackText: "none",
+  },
+  insecure: {
+    description: "allow plaintext beyond loopback: whoever reaches the port may do everything",
+    schema: values.flag,
+    fallback: () => false,
+  },
+  bootstrap: {
+    description: "make a cluster of one (what a single server does anyway)",
+    schema: values.flag,
+    fallback: () => false,
+  },
+  advertiseRpcAddr: {
+    argument: "<host:port>",
+    description: "the RPC address that clients are told",
+    schema: values.optionalAddress,
+    fallback: () => "",
+    fallbackText: "the one listened on",
+  },
+  advertiseHttpAddr: {
+    argument: "<host:port>",
+    description: "the HTTP address that clients are told",
+    schema: values.optionalAddress,
+    fallback: () => "",
+    fallbackText: "the one listened on",
+  },
+  fsync: {
+    argument: "<always|relaxed>",
+    description: "relaxed acknowledges before the disk does, for development only",
+    schema: values.oneOf("always", "relaxed"),
+    fallback: () => "always",
+  },
+  segmentBytes: {
+    argument: "<size>",
+    description: "a segment is closed when it has reached this size",
+    schema: values.bytes(limits.segmentBytesMin),
+    fallback: () => limits.segmentBytesMax,
+    fallbackText: "128MiB",
+  },
+  retentionBytes: {
+    argument: "<size>",
+    description: "delete the oldest segments beyond this size; 0: keep everything",
+    schema: values.bytes(0),
+    fallback: () => 0,
+  },
+  retentionMs: {
+    argument: "<duration>",
+    description: "delete segments older than this, like 7d; 0: keep everything",
+    schema: values.duration,
+    fallback: () => 0,
+  },
+  scrubBytesPerSecond: {
+    argument: "<size>",
+    description: "re-read sealed segments in the background at this rate; 0: off",
+    schema: values.bytes(0),
+    fallback: () => limits.scrubBytesPerSecond,
+    fallbackText: "8MiB",
+  },
+  logLevel: {
+    argument: "<debug|info|warn|error>",
+    description: "the least important events to tell on standard error",
+    schema: values.oneOf("debug", "info", "warn", "error"),
+    fallback: () => "info",
+  },
+};
+
+/**
+ * Settings of the full system whose function this version lacks. Refused when given a value: whoever
+ * asks for TLS must not be served without.
+ */
+export const UNSUPPORTED_SETTINGS: readonly string[] = [
+  "startJoinAddrs",
+  "aclModelFile",
+  "aclPolicyFile",
+  "serverTlsCertFile",
+  "serverTlsKeyFile",
+  "serverTlsCaFile",
+  "peerTlsCertFile",
+  "peerTlsKeyFile",
+  "peerTlsCaFile",
+];
+
+/** `dataDir` → `data-dir`: the key in a file, and with two hyphens the flag. */
+export function keyOf(name: string): string {
+  return name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+}
+
+/** `dataDir` → `PROGLOG_DATA_DIR`. */
+export function variableOf(name: string): string {
+  return `PROGLOG_${keyOf(name).replaceAll("-", "_").toUpperCase()}`;
+}
+
+/** A DNS label from a host name: its first part, without what a label may not hold. */
+export function labelOf(host: string): string {
+  const first = (host.split(".")[0] ?? "").toLowerCase();
+  const label = first.replace(/[^a-z0-9]+/g, "-").slice(0, 63);
+  return label.replace(/^-+|-+$/g, "") || "proglog";
+}
