@@ -1,3 +1,5 @@
+import { builtinModules } from "node:module";
+
 import tseslint from "typescript-eslint";
 
 const PURE = {
@@ -5,13 +7,14 @@ const PURE = {
   files: ["src/raft/**/*.ts", "src/gossip/**/*.ts"],
   ignores: ["**/*.test.ts"],
   rules: {
-    "no-restricted-imports": ["error", { patterns: ["node:*"] }],
+    "no-restricted-imports": ["error", { patterns: ["node:*"], paths: builtinModules }],
     "no-restricted-globals": [
       "error",
       "Date",
       "performance",
       "process",
       "Promise",
+      "globalThis",
       "queueMicrotask",
       "setTimeout",
       "setInterval",
@@ -22,6 +25,7 @@ const PURE = {
     "no-restricted-syntax": [
       "error",
       "AwaitExpression",
+      "ImportExpression",
       "FunctionDeclaration[async=true]",
       "FunctionExpression[async=true]",
       "ArrowFunctionExpression[async=true]",
@@ -30,7 +34,7 @@ const PURE = {
 };
 
 export default tseslint.config(
-  { ignores: ["dist/**", "coverage/**", "src/api/gen/**", "node_modules/**"] },
+  { ignores: ["dist/**", "dist.*/**", "coverage/**", "src/api/gen/**", "node_modules/**"] },
   tseslint.configs.strictTypeChecked,
   {
     languageOptions: { parserOptions: { projectService: true } },
