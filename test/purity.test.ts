@@ -14,7 +14,7 @@ const purity = configs.filter(({ files }) => files?.includes("src/raft/**/*.ts")
 function lint(path: string, code: string): string[] {
   const parser: Linter.Config = {
     files: ["**/*.ts"],
-    languageOptions: { parser: tseslint.parser as Linter.Parser },
+    languageOptions: { parser: tseslint.parser },
   };
   const messages = new Linter().verify(code, [parser, ...purity], { filename: path });
   return messages.map(({ ruleId, message }) => ruleId ?? message);
@@ -41,8 +41,8 @@ const PLANTED: Readonly<Record<string, string>> = {
 describe("purity of the two cores", () => {
   for (const [name, code] of Object.entries(PLANTED)) {
     test(`${name} is refused`, () => {
-      assert.notDeepEqual(lint("src/raft/planted.ts", code), []);
-      assert.notDeepEqual(lint("src/gossip/planted.ts", code), []);
+      assert.match(lint("src/raft/planted.ts", code).join(" "), /no-restricted/);
+      assert.match(lint("src/gossip/planted.ts", code).join(" "), /no-restricted/);
     });
   }
 
