@@ -26,6 +26,10 @@ export const groupBufferBytesInitial: number = 256 * KiB;
 export const proposalsBytesMax: number = 32 * MiB;
 /** The same, counted; bounds the bookkeeping of tiny records. */
 export const proposalsMax = 100_000;
+/** Appends decided in one turn of the event loop, which they may hold for a few ms. */
+export const groupProposalsMax = 2_048;
+/** How long a caller that gave up may still be waited for. */
+export const abandonedSweepIntervalMs = 10;
 
 /** A segment is closed when it has reached this size. */
 export const segmentBytesMax: number = 128 * MiB;
@@ -51,6 +55,9 @@ export const idleFenceMs = 20;
 export const syncedMarkIntervalMs = 1_000;
 /** Background scrub of sealed segments. */
 export const scrubBytesPerSecond: number = 8 * MiB;
+/** How often the scrub reads a piece, and how long it rests after a round over the whole log. */
+export const scrubStepMs = 125;
+export const scrubPauseMs: number = 60 * 60 * 1000;
 /** Free space below which no new data is admitted (or one segment, if that is more). */
 export const freeBytesMin: number = 64 * MiB;
 /** How often free space is asked for. */
@@ -71,8 +78,18 @@ export const producerNameBytesMax = 256;
 export const streamBufferBytesMax: number = 1 * MiB;
 /** Requests of one stream that may be unanswered. */
 export const streamInFlightMax = 1_024;
+/** The same in bytes; large enough that the next group fills while one is written. */
+export const streamInFlightBytesMax: number = 8 * MiB;
+/** The same for all streams of a server together; beyond it they are read no further. */
+export const serverInFlightBytesMax: number = 24 * MiB;
 /** Work for waiting streams in one turn of the event loop. */
 export const tailTurnMs = 2;
+/** Bytes handed to one waiting stream before the next has its turn. */
+export const tailServingBytesMax: number = 64 * KiB;
+/** Encoded records kept for other readers of the same, per format of the wire. */
+export const tailPagesBytesMax: number = 16 * MiB;
+/** Reads from the disk that run at once for waiting streams. */
+export const tailReadsMax = 8;
 /** Streams and calls waiting for the tail on one server. */
 export const tailWaitersMax = 100_000;
 /** Calls of one connection that may run at once (HTTP/2 `MAX_CONCURRENT_STREAMS`). */
