@@ -1,0 +1,441 @@
+import { assert, ProglogError } from "../base/index.ts";
+import { Appender } from "./appender.ts";
+import type { Control } from "./control.ts";
+import { controlAfter } from "./control.ts";
+import { durably } from "./durably.ts";
+import type { Entry } from "./entry-type.ts";
+import { FilePool } from "./file-pool.ts";
+import { installMarker } from "./install.ts";
+import type { LogStart } from "./log-start.ts";
+import { resolveLogOptions } from "./options.ts";
+import type { LogOptions, ResolvedLogOptions } from "./options.ts";
+import { Reader } from "./reader.ts";
+import type { ReadBatchesOptions, ReadEntriesOptions } from "./reader.ts";
+import { recover } from "./recovery.ts";
+import type { Recovered } from "./recovery.ts";
+import { dropCountMax, planRetention } from "./retention.ts";
+import type { DamagedRange } from "./scan.ts";
+import { Scrub } from "./scrub.ts";
+import { newSalt, writeSide } from "./segment-files.ts";
+import { SegmentList } from "./segment-list.ts";
+import { Segment, segmentPath, startOf } from "./segment.ts";
+import { Indexes } from "./indexes.ts";
+import type { Side } from "./side.ts";
+import { SpaceGuard } from "./space.ts";
+import type { HardState, StateFile } from "./state-file.ts";
+import { TailCache } from "./tail-cache.ts";
+import { limits } from "../base/index.ts";
+
+/** What opening the log found: told once, for the operator. */
+export type RecoveryReport = Pick<Recovered, "tornBytes" | "damage" | "stateLost" | "clean">;
+
+/** The state that a log begins with when everything before it is replaced by a marker. */
+export type PrefixMarker = Omit<Side, "salt" | "previousFirstIndex" | "previousBytes">;
+
+/**
+ * One log on one disk, in the coordinates of Raft (entries by index) and of its readers (records by
+ * offset). Whoever writes to it gives whole entries; it frames, checks, groups, syncs, indexes,
+ * recovers and forgets them.
+ *
+ * Invariants: indexes and offsets are dense; what `sync` has resolved for survives any crash; what
+ * was durable is never cut by recovery; nothing at or above a reader's limit is ever read.
+ */
+export class Log implements AsyncDisposable {
+  readonly #options: ResolvedLogOptions;
+  readonly #files: FilePool;
+  readonly #stateFile: StateFile;
+  readonly #segments: SegmentList;
+  readonly #tail: TailCache;
+  readonly #appender: Appender;
+  readonly #reader: Reader;
+  readonly #space: SpaceGuard;
+  readonly #scrub: Scrub;
+  #start: LogStart;
+  #closing: Promise<void> | undefined;
+  readonly recovery: RecoveryReport;
+
+  private constructor(options: ResolvedLogOptions, files: FilePool, found: Recovered) {
+    this.#options = options;
+    this.#files = files;
+    this.#stateFile = found.stateFile;
+    this.#segments = new SegmentList(found.segments, limits.indexCacheBytesMax);
+    this.#segments.usedIndexes(this.#segments.active);
+    this.#tail = new TailCache(options.tailCacheBytesMax);
+    this.#reader = new Reader(this.#segments, this.#tail);
+    this.#space = new SpaceGuard(options);
+    this.#scrub = new Scrub(options, this.#segments);
+    this.#start = found.control.logStart;
+    this.recovery = found;
+    this.#appender = new Appender({
+      ...found,
+      options,
+      files,
+      segments: this.#segments,
+      tail: this.#tail,
+      replay: () => this.#replay(),
+    });
+  }
+
+  /**
+   * Opens the log in a directory, or makes one there. Throws `UNSUPPORTED_FORMAT` for what another
+   * version wrote, `DATA_LOSS` when a segment is missing.
+   */
+  static async open(options: LogOptions): Promise<Log> {
+    const resolved = resolveLogOptions(options);
+    const files = new FilePool(resolved.disk, limits.openSegmentsMax);
+    const found = await recover({ options: resolved, files });
+    const log = new Log(resolved, files, found);
+    log.#reportRecovery(found);
+    await log.#space.refresh();
+    log.#scrub.start();
+    return log;
+  }
+
+  /** The first index that is still there. */
+  get firstIndex(): number {
+    return this.#segments.first.firstIndex;
+  }
+  /** The last index appended, durable or not; `firstIndex − 1` when there is none. */
+  get lastIndex(): number {
+    return this.#appender.appended.index - 1;
+  }
+  get lastTerm(): number {
+    return this.#appender.appended.term;
+  }
+  get lastAppendedAt(): number {
+    return this.#appender.appended.appendedAt;
+  }
+  /** The offset that the next record gets. */
+  get nextOffset(): number {
+    return this.#appender.appended.offset;
+  }
+  /** The first offset that can be read. */
+  get lowestOffset(): number {
+    return Math.max(this.#start.offset, this.#segments.first.head.nextOffset);
+  }
+  /** The last index that `sync` vouches for. */
+  get syncedIndex(): number {
+    return this.#appender.written.index - 1;
+  }
+  /** One past the last offset that `sync` vouches for. */
+  get syncedOffset(): number {
+    return this.#appender.written.offset;
+  }
+  /** The highest commit index that was known when it was last written down. */
+  get commitIndex(): number {
+    return this.#appender.commitIndex;
+  }
+  get control(): Control {
+    return this.#appender.control;
+  }
+  get hardState(): HardState {
+    return this.#stateFile.hard;
+  }
+  /** Bytes of all segments. */
+  get sizeBytes(): number {
+    return this.#segments.all.reduce((sum, segment) => sum + segment.sizeBytes, 0);
+  }
+  get segmentCount(): number {
+    return this.#segments.all.length;
+  }
+  get failure(): ProglogError | undefined {
+    return this.#appender.failure;
+  }
+
+  /** Resolves once term, vote and configuration are durable. */
+  async saveHardState(state: Omit<HardState, "installing">): Promise<void> {
+    try {
+      await durably(this.#stateFile.saveHard({ ...state, installing: 0 }));
+    } catch (error) {
+      throw this.#appender.fail("writing raft.state failed", error);
+    }
+  }
+
+  /**
+   * Takes the next entry, without waiting. Its index must be the next one, its base offset
+   * `nextOffset`. Durable only when a later `sync` resolves.
+   */
+  append(entry: Entry): void {
+    this.#appender.append(entry);
+  }
+
+  /**
+   * Resolves when everything appended before the call is durable. Rejects with `RESOURCE_EXHAUSTED`
+   * when the disk was full and everything not durable was taken back, with `STORAGE_FAILED` when a
+   * write or a sync failed and the log is dead.
+   */
+  sync(): Promise<void> {
+    return this.#appender.sync();
+  }
+
+  /** Everything up to `index` is committed; told on in the next fence. */
+  setCommitIndex(index: number): void {
+    this.#appender.setCommitIndex(index);
+  }
+
+  /** Why nothing new should be appended now (`RESOURCE_EXHAUSTED`), or undefined. */
+  admission(): ProglogError | undefined {
+    return this.#space.admission();
+  }
+
+  /** Batches from memory, or undefined when the disk would have to be asked. */
+  readCached(offset: number, options: ReadBatchesOptions): Uint8Array[] | undefined {
+    return this.#reader.cached(offset, options);
+  }
+
+  /**
+   * Whole batches of records in [offset, limitOffset); the first may begin before. Rejects with
+   * `OFFSET_OUT_OF_RANGE` below the lowest offset, `DATA_LOSS` where the disk lost what it had.
+   */
+  async readBatches(offset: number, options: ReadBatchesOptions): Promise<Uint8Array[]> {
+    return this.#retried(offset, () => this.#reader.batches(offset, options));
+  }
+
+  /** Entries from an index on, as far as they were written. */
+  async readEntries(fromIndex: number, options: ReadEntriesOptions): Promise<Entry[]> {
+    return this.#retried(this.lowestOffset, () => this.#reader.entries(fromIndex, options));
+  }
+
+  /** The first offset of the first batch appended at or after a time; undefined when there is none. */
+  async offsetAtTime(timestampMs: number): Promise<number | undefined> {
+    const found = await this.#reader.offsetAtTime(timestampMs);
+    return found === undefined ? undefined : Math.max(found, this.lowestOffset);
+  }
+
+  /** The term of an entry; undefined when the log does not reach there. */
+  termAt(index: number): Promise<number | undefined> {
+    return this.#reader.termAt(index);
+  }
+
+  /** Where the log should begin by its retention; undefined when nothing is to go. */
+  planRetention(timestampMs: number): LogStart | undefined {
+    const { commitIndex } = this;
+    return planRetention(this.#segments.all, this.control.logStart, { timestampMs, commitIndex });
+  }
+
+  /** The log start that makes `offset` the lowest one, for an entry of type `logStart`. */
+  logStartAt(offset: number): LogStart {
+    const segment = this.#segments.forOffset(offset) ?? this.#segments.first;
+    return { ...this.control.logStart, index: segment.firstIndex, offset };
+  }
+
+  /**
+   * Carries out a log start that is durable and committed: hides what is below, and removes segments
+   * that lie wholly below, a tenth of them at a time. Resolves to how many are left to remove.
+   */
+  async startAt(start: LogStart): Promise<number> {
+    this.#start = start.offset >= this.#start.offset ? start : this.#start;
+    const all = this.#segments.all.slice(0, -1);
+    const below = all.filter((segment) => segment.end.index <= this.#start.index).length;
+    const gone = this.#segments.takeFront(Math.min(below, dropCountMax(all.length + 1)));
+    for (const segment of gone) await segment.remove();
+    if (gone.length > 0) await durably(this.#options.disk.syncDirectory(this.#options.directory));
+    return below - gone.length;
+  }
+
+  /** Removes every entry from `fromIndex` on; what was committed must never be among them. */
+  async truncateBack(fromIndex: number): Promise<void> {
+    assert(fromIndex > this.commitIndex, "what is committed is never cut");
+    assert(fromIndex >= this.firstIndex, "a cut lies inside the log");
+    if (fromIndex > this.lastIndex) return;
+    await this.#appender.exclusively(() => this.#cut(fromIndex));
+  }
+
+  /** Replaces everything by a prefix marker; the log goes on after it. */
+  async reset(marker: PrefixMarker): Promise<void> {
+    await this.#appender.exclusively(async () => {
+      const { disk, directory, random } = this.#options;
+      const side = { ...marker, salt: newSalt(random), previousFirstIndex: 0, previousBytes: 0 };
+      await installMarker(this.#options, this.#stateFile, side);
+      const parts = { disk, files: this.#files, directory, head: side, sizeBytes: 0 };
+      const segment = new Segment({ ...parts, end: startOf(side) });
+      segment.useIndexes(new Indexes(side.previousTerm));
+      for (const old of this.#segments.replaceAll(segment))
+        await this.#files.forget(old.path("log"));
+      this.#segments.usedIndexes(segment);
+      this.#tail.clear();
+      this.#start = marker.logStart;
+      await this.#appender.restart(await disk.open(segment.path("log"), "write"));
+    });
+  }
+
+  /** Reads every frame of the log and tells where it is damaged. */
+  async verify(signal?: AbortSignal): Promise<Map<string, readonly DamagedRange[]>> {
+    const damaged = new Map<string, readonly DamagedRange[]>();
+    for (const segment of [...this.#segments.all]) {
+      const { damage } = await segment.scan({ signal });
+      segment.noteDamage(damage);
+      if (damage.length > 0) damaged.set(segment.path("log"), damage);
+    }
+    return damaged;
+  }
+
+  /**
+   * Writes what waits, then all that the next start needs to open without reading the log. Closing
+   * twice is closing once.
+   */
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+
+  async #close(): Promise<void> {
+    await this.#scrub.close();
+    await this.#appender.close();
+    try {
+      if (this.#appender.failure?.code === "CLOSED") await this.#writeClosingState();
+    } finally {
+      await this.#files.close();
+      await this.#stateFile.close();
+    }
+  }
+
+  async #writeClosingState(): Promise<void> {
+    if (this.#stateFile.mark?.clean === true) return;
+    const { disk, directory } = this.#options;
+    const { active } = this.#segments;
+    const { end } = active;
+    await active.writeIndexes();
+    if (end.index > active.firstIndex) {
+      const side: Side = {
+        ...active.head,
+        ...this.control,
+        firstIndex: end.index,
+        previousTerm: end.term,
+        nextOffset: end.offset,
+        appendedAt: end.appendedAt,
+        commitIndex: this.commitIndex,
+        previousFirstIndex: active.firstIndex,
+        previousBytes: active.sizeBytes,
+        state: this.#options.state.encode(),
+      };
+      await writeSide(disk, segmentPath(directory, end.index, "side"), side);
+      await durably(disk.syncDirectory(directory));
+    }
+    await durably(this.#stateFile.saveMark(this.#appender.markAt(active.sizeBytes, true)));
+  }
+
+  async #cut(fromIndex: number): Promise<void> {
+    const { disk, directory } = this.#options;
+    const segment = this.#segments.forIndex(fromIndex) as Segment;
+    const { position, before } = await placeBefore(segment, fromIndex);
+    const { index, term, offset } = before;
+    // Lowered first: a mark above the end of the log would mean damage.
+    await durably(
+      this.#stateFile.saveMark({
+        index: index - 1,
+        term,
+        nextOffset: offset,
+        segment: segment.firstIndex,
+        segmentBytes: position,
+        clean: false,
+      }),
+    );
+    const gone = this.#segments.takeAfter(segment).reverse();
+    for (const later of gone) await later.remove();
+    if (gone.length > 0) await durably(disk.syncDirectory(directory));
+    const file =
+      gone.length === 0 ? this.#appender.file : await disk.open(segment.path("log"), "write");
+    await file.truncate(position);
+    await durably(file.sync());
+    await segment.indexes();
+    segment.shrink(position, before);
+    this.#tail.cut(fromIndex);
+    await this.#appender.restart(file);
+  }
+
+  /** Side and control state as of the end of the active segment, from its `.side` and its entries. */
+  async #replay(): Promise<Control> {
+    const { active } = this.#segments;
+    const side = await active.readSide();
+    if (side === undefined)
+      throw new ProglogError("DATA_LOSS", `${active.path("side")} is damaged`);
+    let control: Control = side;
+    this.#options.state.restore(side.state);
+    await active.scan({
+      onEntry: (entry) => {
+        control = controlAfter(control, entry);
+        this.#options.state.apply(entry);
+        return undefined;
+      },
+    });
+    return control;
+  }
+
+  /** One retry: a file may have gone by retention, and a failed read may succeed the second time. */
+  async #retried<T>(offset: number, read: () => Promise<T>): Promise<T> {
+    this.#refuseBelow(offset);
+    try {
+      return await read();
+    } catch (error) {
+      if (error instanceof ProglogError) throw error;
+      this.#refuseBelow(offset);
+      try {
+        return await read();
+      } catch (again) {
+        throw again instanceof ProglogError ? again : unreadable(again);
+      }
+    }
+  }
+
+  #refuseBelow(offset: number): void {
+    if (offset >= this.lowestOffset) return;
+    throw new ProglogError(
+      "OFFSET_OUT_OF_RANGE",
+      `The requested offset is outside of the log: ${offset}`,
+      { details: { offset: String(offset), lowest: String(this.lowestOffset) } },
+    );
+  }
+
+  #reportRecovery(found: Recovered): void {
+    const { observer } = this.#options;
+    if (found.tornBytes > 0) observer.log("warn", "log.torn-tail-cut", { bytes: found.tornBytes });
+    if (found.stateLost) observer.log("error", "log.state-lost", {});
+    for (const range of found.damage) {
+      observer.log("error", "log.damage-found", {
+        position: range.position,
+        fromOffset: range.fromOffset,
+        toOffset: range.toOffset,
+      });
+    }
+  }
+}
+
+function unreadable(cause: unknown): ProglogError {
+  const reason = cause instanceof Error ? cause.message : String(cause);
+  return new ProglogError("DATA_LOSS", `the disk does not give back what it holds: ${reason}`, {
+    cause,
+  });
+}
+
+/** Where the frame of an entry begins, and the cursor before it. */
+async function placeBefore(
+  segment: Segment,
+  index: number,
+): Promise<{ readonly position: number; readonly before: Segment["end"] }> {
+  let position: number | undefined;
+  let before = segment.start;
+  await segment.scan({
+    onEntry: (entry, at) => {
+      if (entry.index === index) {
+        position = at;
+        return true;
+      }
+      before = {
+        index: entry.index + 1,
+        offset: entry.baseOffset + entry.recordCount,
+        term: entry.term,
+        appendedAt: entry.appendedAt,
+      };
+      return undefined;
+    },
+  });
+  if (position === undefined) {
+    throw new ProglogError("DATA_LOSS", `entry ${index} cannot be found in ${segment.path("log")}`);
+  }
+  return { position, before };
+}

@@ -1,0 +1,360 @@
+import { join } from "node:path";
+import { assert, ProglogError } from "../base/index.ts";
+import type { Control } from "./control.ts";
+import { controlAfter } from "./control.ts";
+import {
+  findSegment,
+  listFiles,
+  missingSegment,
+  removeSegmentFiles,
+  STATE_FILE,
+  sweep,
+} from "./directory.ts";
+import type { FoundSegment } from "./directory.ts";
+import type { DiskFile } from "./disk.ts";
+import { durably } from "./durably.ts";
+import type { FilePool } from "./file-pool.ts";
+import { Indexes } from "./indexes.ts";
+import { finishInstall } from "./install.ts";
+import { logStartInitial } from "./log-start.ts";
+import { OffsetIndex } from "./offset-index.ts";
+import type { ResolvedLogOptions } from "./options.ts";
+import type { Cursor, DamagedRange, ScanResult } from "./scan.ts";
+import { createSegment, writeSide } from "./segment-files.ts";
+import { readWhole, Segment, segmentPath, startOf } from "./segment.ts";
+import { decodeSide } from "./side.ts";
+import type { Side } from "./side.ts";
+import { StateFile } from "./state-file.ts";
+import type { HardState, SyncedMark } from "./state-file.ts";
+import { TimeIndex } from "./time-index.ts";
+
+/** What opening found out. Everything in it is durable. */
+export interface Recovered {
+  readonly stateFile: StateFile;
+  readonly segments: readonly Segment[];
+  /** The active segment's file, open for writing. */
+  readonly file: DiskFile;
+  readonly control: Control;
+  readonly end: Cursor;
+  readonly commitIndex: number;
+  /** Bytes of a torn write that were cut off. */
+  readonly tornBytes: number;
+  readonly damage: readonly DamagedRange[];
+  /** `raft.state` was missing or unreadable, and was made anew from the log. */
+  readonly stateLost: boolean;
+  /** The log had been closed in order: nothing had to be scanned. */
+  readonly clean: boolean;
+}
+
+export interface RecoveryContext {
+  readonly options: ResolvedLogOptions;
+  readonly files: FilePool;
+}
+
+/**
+ * Opens a log directory: decides which segments there are, finds the end of the active one, cuts a
+ * torn tail, and makes everything that is kept durable before anyone relies on it.
+ *
+ * The order matters: first an interrupted installation is finished, then the chain of segments is
+ * checked from the newest back (each names the one before it), then the active segment is read,
+ * unless a clean stop left its indexes and closing state.
+ */
+export async function recover(context: RecoveryContext): Promise<Recovered> {
+  const { disk, directory, mustExist } = context.options;
+  let found = await listFiles(disk, directory);
+  const isFresh = !found.hasState && found.firstIndexes.length === 0;
+  if (isFresh && mustExist) {
+    throw new ProglogError("CONFIGURATION", `there is no log in ${directory}`);
+  }
+  const opened = found.hasState ? await openState(context) : undefined;
+  if ((opened?.hard.installing ?? 0) > 0) {
+    await finishInstall(context.options, opened as StateFile);
+    found = await listFiles(disk, directory);
+  }
+  const stateFile = isFresh ? await createState(context, freshHardState(context)) : opened;
+  const chain = await findChain(context, found.firstIndexes, stateFile?.mark);
+  if (chain.length === 0) chain.push(await createFirst(context, stateFile));
+  const active = await openActive(context, chain, stateFile?.mark);
+  const hard = lostHardState(active.control, active.segment.end.term);
+  const kept = stateFile ?? (await createState(context, hard));
+  await sweep(disk, directory, {
+    firstIndexes: chain.map((each) => each.firstIndex),
+    closingSide: active.clean ? active.segment.end.index : undefined,
+  });
+  if (!active.clean) await durably(kept.saveMark(markOf(active.segment)));
+  return {
+    ...active,
+    stateFile: kept,
+    segments: [...sealedSegments(context, chain), active.segment],
+    end: active.segment.end,
+    stateLost: stateFile === undefined,
+  };
+}
+
+function markOf(segment: Segment): SyncedMark {
+  const { index, term, offset } = segment.end;
+  return {
+    index: index - 1,
+    term,
+    nextOffset: offset,
+    segment: segment.firstIndex,
+    segmentBytes: segment.sizeBytes,
+    clean: false,
+  };
+}
+
+function freshHardState({ options }: RecoveryContext): HardState {
+  const { vote, configuration } = options.initial;
+  return { term: 1, vote, configurationIndex: 0, configuration, installing: 0 };
+}
+
+/** The vote is gone: whoever relies on votes has to treat this replica as damaged. */
+function lostHardState(control: Control, term: number): HardState {
+  const { configuration, configurationIndex } = control;
+  return { term: Math.max(term, 1), vote: 0, configurationIndex, configuration, installing: 0 };
+}
+
+function openState({ options }: RecoveryContext): Promise<StateFile | undefined> {
+  return StateFile.open(options.disk, join(options.directory, STATE_FILE), options.fsync);
+}
+
+function createState({ options }: RecoveryContext, hard: HardState): Promise<StateFile> {
+  return StateFile.create(options.disk, join(options.directory, STATE_FILE), hard, options);
+}
+
+type ChainLink = FoundSegment & { readonly head: NonNullable<FoundSegment["head"]> };
+
+/** The segments that belong to the log, oldest first; throws when one is missing. */
+async function findChain(
+  { options }: RecoveryContext,
+  firstIndexes: readonly number[],
+  mark: SyncedMark | undefined,
+): Promise<ChainLink[]> {
+  const { disk, directory } = options;
+  const found: FoundSegment[] = [];
+  for (const first of firstIndexes) found.push(await findSegment(disk, directory, first));
+  while (await dropUnbornSegment(options, found));
+  const last = found[found.length - 1];
+  if (mark !== undefined && mark.index > 0 && mark.segment > (last?.firstIndex ?? 0)) {
+    throw missingSegment(directory, mark.index + 1);
+  }
+  const chain: ChainLink[] = [];
+  for (const link of found.reverse()) {
+    const { head } = link;
+    if (head === undefined) throw unreadableSide(directory, link.firstIndex);
+    const next = chain[0];
+    if (next !== undefined && !next.guessed && next.head.previousFirstIndex !== link.firstIndex) {
+      if (next.firstIndex <= next.head.logStart.index) break;
+      throw missingSegment(directory, next.firstIndex);
+    }
+    chain.unshift({ ...link, head });
+  }
+  return chain;
+}
+
+/**
+ * A last segment without entries whose making was interrupted is no segment: its head may be missing,
+ * or the segment before it may have gone on growing.
+ */
+async function dropUnbornSegment(
+  { disk, directory }: ResolvedLogOptions,
+  found: FoundSegment[],
+): Promise<boolean> {
+  const last = found[found.length - 1];
+  if (last === undefined || last.fileBytes > 0) return false;
+  const before = found[found.length - 2];
+  const outgrown = before !== undefined && before.fileBytes > (last.head?.previousBytes ?? 0);
+  if (last.head !== undefined && !outgrown) return false;
+  if (last.head === undefined && before === undefined && last.firstIndex !== 1) return false;
+  await removeSegmentFiles(disk, directory, last.firstIndex);
+  found.pop();
+  return true;
+}
+
+function unreadableSide(directory: string, firstIndex: number): ProglogError {
+  const path = segmentPath(directory, firstIndex, "side");
+  return new ProglogError("DATA_LOSS", `${path} is damaged and cannot be made anew`, {
+    details: { file: path },
+  });
+}
+
+async function createFirst(
+  { options, files }: RecoveryContext,
+  stateFile: StateFile | undefined,
+): Promise<ChainLink> {
+  const { configuration, configurationIndex } =
+    stateFile?.hard ?? freshHardState({ options, files });
+  const { segment, file } = await createSegment(
+    { ...options, files },
+    {
+      firstIndex: 1,
+      previousTerm: 0,
+      nextOffset: 0,
+      appendedAt: 0,
+      logStart: logStartInitial,
+      featureLevel: 0,
+      previousFirstIndex: 0,
+      previousBytes: 0,
+      commitIndex: 0,
+      configuration,
+      configurationIndex,
+      state: new Uint8Array(0),
+    },
+  );
+  await file.close();
+  return { firstIndex: 1, head: segment.head, guessed: false, fileBytes: 0 };
+}
+
+/** Every segment but the last: where it ends is where the next begins. */
+function sealedSegments(
+  { options, files }: RecoveryContext,
+  chain: readonly ChainLink[],
+): Segment[] {
+  return chain.slice(0, -1).map((link, i) => {
+    const next = chain[i + 1] as ChainLink;
+    const sizeBytes = next.guessed ? link.fileBytes : next.head.previousBytes;
+    return new Segment({ ...options, files, head: link.head, sizeBytes, end: startOf(next.head) });
+  });
+}
+
+interface Active {
+  readonly segment: Segment;
+  readonly file: DiskFile;
+  readonly control: Control;
+  readonly commitIndex: number;
+  readonly tornBytes: number;
+  readonly damage: readonly DamagedRange[];
+  readonly clean: boolean;
+}
+
+async function openActive(
+  context: RecoveryContext,
+  chain: readonly ChainLink[],
+  mark: SyncedMark | undefined,
+): Promise<Active> {
+  const link = chain[chain.length - 1] as ChainLink;
+  const { options } = context;
+  const path = segmentPath(options.directory, link.firstIndex, "log");
+  const file = await options.disk.open(path, "write");
+  try {
+    const clean =
+      mark?.clean === true &&
+      mark.segment === link.firstIndex &&
+      mark.segmentBytes === link.fileBytes
+        ? await openClean(context, link, mark)
+        : undefined;
+    if (clean !== undefined) return { ...clean, file };
+    const side = await activeSide(context, chain);
+    return { ...(await openUnclean(context, link, side, file, mark)), file };
+  } catch (error) {
+    await file.close();
+    throw error;
+  }
+}
+
+/** After a clean stop: the closing `.side` and the indexes say all there is to know. */
+async function openClean(
+  { options, files }: RecoveryContext,
+  link: ChainLink,
+  mark: SyncedMark,
+): Promise<Omit<Active, "file"> | undefined> {
+  const { disk, directory } = options;
+  const sidePath = segmentPath(directory, mark.index + 1, "side");
+  const sideBytes = await readWhole(disk, sidePath);
+  const side = sideBytes && decodeSide(sideBytes);
+  if (side?.firstIndex !== mark.index + 1 || side.nextOffset !== mark.nextOffset) return undefined;
+  const indexBytes = await readWhole(disk, segmentPath(directory, link.firstIndex, "index"));
+  const timeBytes = await readWhole(disk, segmentPath(directory, link.firstIndex, "time"));
+  const { previousTerm } = link.head;
+  const offsets = indexBytes && OffsetIndex.decode(indexBytes, previousTerm, link.fileBytes);
+  const times = timeBytes && TimeIndex.decode(timeBytes, link.fileBytes);
+  if (offsets === undefined || times === undefined) return undefined;
+  const parts = { disk, files, directory, head: link.head, sizeBytes: link.fileBytes };
+  const segment = new Segment({ ...parts, end: startOf(side) });
+  segment.useIndexes(new Indexes(previousTerm, { offsets, times }));
+  options.state.restore(side.state);
+  const { commitIndex } = side;
+  return { segment, control: side, commitIndex, tornBytes: 0, damage: [], clean: true };
+}
+
+/** Reads the active segment from its beginning, and makes durable what it keeps of it. */
+async function openUnclean(
+  { options, files }: RecoveryContext,
+  link: ChainLink,
+  side: Side,
+  file: DiskFile,
+  mark: SyncedMark | undefined,
+): Promise<Omit<Active, "file">> {
+  const { disk, directory } = options;
+  const durable = mark?.segment === link.firstIndex ? mark : undefined;
+  const parts = { disk, files, directory, head: side, sizeBytes: link.fileBytes };
+  const segment = new Segment({ ...parts, end: startOf(side) });
+  const indexes = new Indexes(side.previousTerm);
+  let control: Control = side;
+  options.state.restore(side.state);
+  const result = await segment.scan({
+    ...(durable === undefined ? { durable: { index: 0, term: 0, nextOffset: 0 } } : { durable }),
+    onEntry: (entry, position) => {
+      control = controlAfter(control, entry);
+      options.state.apply(entry);
+      indexes.note(entry, position);
+      return undefined;
+    },
+  });
+  await settle(file, result);
+  segment.useIndexes(indexes);
+  segment.shrink(result.endPosition, result.cursor);
+  segment.noteDamage(result.damage);
+  const commitIndex = Math.max(side.commitIndex, result.commitIndex);
+  const { tornBytes, damage } = result;
+  return { segment, control, commitIndex, tornBytes, damage, clean: false };
+}
+
+/**
+ * Cuts the torn tail, then writes what lies above the last fence once more and syncs it. After a
+ * failed sync the page cache shows bytes that the disk does not have; writing them again is what makes
+ * the two agree.
+ */
+async function settle(file: DiskFile, result: ScanResult): Promise<void> {
+  if (result.tornBytes > 0) await file.truncate(result.endPosition);
+  const from = result.lastFencePosition;
+  const bytes = new Uint8Array(result.endPosition - from);
+  const read = await file.read(bytes, from);
+  assert(read === bytes.length, "what was scanned can be read again");
+  if (bytes.length > 0) await file.write(bytes, from);
+  await durably(file.sync());
+}
+
+/** The active segment's whole `.side`, made anew from the segment before when it is damaged. */
+async function activeSide(context: RecoveryContext, chain: readonly ChainLink[]): Promise<Side> {
+  const { options, files } = context;
+  const { disk, directory, state } = options;
+  const link = chain[chain.length - 1] as ChainLink;
+  const bytes = await readWhole(disk, segmentPath(directory, link.firstIndex, "side"));
+  const side = bytes && decodeSide(bytes);
+  if (side !== undefined) return side;
+  const before = sealedSegments({ options, files }, chain).pop();
+  const beforeSide = await before?.readSide();
+  if (before === undefined || beforeSide === undefined) {
+    throw unreadableSide(directory, link.firstIndex);
+  }
+  let control: Control = beforeSide;
+  state.restore(beforeSide.state);
+  await before.scan({
+    onEntry: (entry) => {
+      control = controlAfter(control, entry);
+      state.apply(entry);
+      return undefined;
+    },
+  });
+  const rebuilt: Side = {
+    ...link.head,
+    ...control,
+    previousFirstIndex: before.firstIndex,
+    previousBytes: before.sizeBytes,
+    state: state.encode(),
+  };
+  await writeSide(disk, segmentPath(directory, link.firstIndex, "side"), rebuilt);
+  await durably(disk.syncDirectory(directory));
+  return rebuilt;
+}

@@ -1,0 +1,49 @@
+import { limits, ProglogError } from "../base/index.ts";
+import type { ResolvedLogOptions } from "./options.ts";
+
+/**
+ * Watches the free space, so that a full disk is met before it is full: new data is refused below a
+ * reserve, reading goes on, and writing resumes by itself when there is room again.
+ */
+export class SpaceGuard {
+  readonly #options: ResolvedLogOptions;
+  readonly #reserveBytes: number;
+  #freeBytes = Number.POSITIVE_INFINITY;
+  #askedAt = Number.NEGATIVE_INFINITY;
+  #asking: Promise<void> | undefined;
+
+  constructor(options: ResolvedLogOptions) {
+    this.#options = options;
+    this.#reserveBytes = Math.max(options.freeBytesMin, options.segmentBytesMax);
+  }
+
+  /** Why nothing new may be appended, or undefined. Asks the disk in the background when it is time. */
+  admission(): ProglogError | undefined {
+    const now = this.#options.clock.monotonic();
+    if (now - this.#askedAt >= limits.freeBytesCheckIntervalMs) void this.refresh();
+    if (this.#freeBytes >= this.#reserveBytes) return undefined;
+    return new ProglogError(
+      "RESOURCE_EXHAUSTED",
+      `the disk is nearly full: ${this.#freeBytes} bytes free, ${this.#reserveBytes} are kept in reserve`,
+      { notAppended: true, details: { free_bytes: String(this.#freeBytes) } },
+    );
+  }
+
+  refresh(): Promise<void> {
+    this.#asking ??= this.#ask().finally(() => (this.#asking = undefined));
+    return this.#asking;
+  }
+
+  async #ask(): Promise<void> {
+    this.#askedAt = this.#options.clock.monotonic();
+    try {
+      this.#freeBytes = await this.#options.disk.free(this.#options.directory);
+    } catch (error) {
+      // Not knowing is no reason to refuse: a full disk still answers for itself when written to.
+      this.#freeBytes = Number.POSITIVE_INFINITY;
+      const reason = error instanceof Error ? error.message : String(error);
+      this.#options.observer.log("warn", "log.free-space-unknown", { reason });
+    }
+    this.#options.observer.gauge("log_free_bytes", this.#freeBytes);
+  }
+}
