@@ -13,7 +13,7 @@ test("the checksums that RFC 3720, appendix B.4, lists", () => {
   assert.equal(crc32c(new Uint8Array(0)), 0);
 });
 
-test("sixteen bytes a step give what one bit a step gives, at any alignment", () => {
+test("twelve bytes a step give what one bit a step gives, at any alignment", () => {
   const anywhere = fc.record({
     bytes: fc.uint8Array({ maxLength: 200 }),
     skip: fc.nat({ max: 40 }),
