@@ -1,0 +1,52 @@
+import type { Clock, Gunzip, Observer } from "../base/index.ts";
+import type { ProducerTable } from "./producers.ts";
+import type { ReplicaLog } from "./replica-log.ts";
+
+/** One server as `GetServers` shows it. */
+export interface ServerInfo {
+  readonly id: string;
+  readonly rpcAddress: string;
+  readonly httpAddress: string;
+  readonly isLeader: boolean;
+  readonly role: "voter" | "learner";
+  readonly highWatermark: number;
+  readonly fsyncRelaxed: boolean;
+}
+
+export interface ServersInfo {
+  readonly clusterId: string;
+  readonly term: number;
+  readonly servers: readonly ServerInfo[];
+}
+
+/** What this server knows of itself and the replica does not. */
+export interface ServerDescription {
+  readonly clusterId: string;
+  /** `--node-name`. */
+  readonly id: string;
+  readonly rpcAddress: string;
+  readonly httpAddress: string;
+  readonly fsyncRelaxed: boolean;
+}
+
+export interface ReplicaOptions {
+  /** Open; the replica is the only one who appends to it, and does not close it. */
+  readonly log: ReplicaLog;
+  /** The table that the log was opened with (`LogOptions.state`). */
+  readonly producers: ProducerTable;
+  /** This replica in the log's configuration. */
+  readonly replicaId: number;
+  /** The log's name. */
+  readonly name?: string | undefined;
+  /** Asked at each `servers()`: addresses are known only once the listeners are bound. */
+  readonly describe: () => ServerDescription;
+  /** Without it, compressed batches are refused as `UNSUPPORTED_COMPRESSION`. */
+  readonly gunzip?: Gunzip | undefined;
+  readonly clock?: Clock | undefined;
+  readonly observer?: Observer | undefined;
+  /**
+   * Runs a task soon, after the input that is there already: appends that arrive together are then
+   * decided together. The default is `setImmediate`.
+   */
+  readonly schedule?: ((task: () => void) => void) | undefined;
+}
