@@ -104,6 +104,7 @@ async function install(wanted) {
         `then run "npm ci --include=dev" in ${root} to see all it says`,
     );
   }
+  fs.mkdirSync(modules, { recursive: true });
   fs.writeFileSync(installStamp, wanted);
 }
 
