@@ -4,16 +4,17 @@
  *     npm test -- src/log test/layers     only files whose path contains one of these
  *     npm test -- --name "torn tail"      only tests whose name matches this regular expression
  *     npm test -- --list                  names the files, and runs nothing
+ *     npm test -- --patience 10           seconds without a finished test until a process is ended
  *
  * A process per file costs more than most tests, so that files of one folder share a process, a few
  * processes at a time. Files must therefore not lean on hooks outside a `describe`.
  */
-import { readdirSync } from "node:fs";
+import { existsSync, readdirSync } from "node:fs";
 import { availableParallelism } from "node:os";
-import { dirname, join } from "node:path";
+import { dirname, join, resolve } from "node:path";
 import { parseArgs } from "node:util";
 
-import { runGroup } from "./support/run-group.ts";
+import { runGroup, type GroupOptions } from "./support/run-group.ts";
 import { emptyTally, type Tally } from "./support/tally.ts";
 
 interface Tier {
@@ -37,14 +38,14 @@ const TIERS: Readonly<Record<string, Tier>> = {
 const FOLDERS = ["src", "sim", "test", "bench"];
 /** What a shell reports of a program ended by Ctrl-C. */
 const INTERRUPTED = 130;
-const root = dirname(import.meta.dirname);
 
-function findFiles(suffix: string, selectors: readonly string[]): string[] {
-  return FOLDERS.flatMap((folder) =>
-    readdirSync(join(root, folder), { recursive: true, encoding: "utf8" }).map((name) =>
-      join(folder, name),
-    ),
-  )
+function findFiles(root: string, suffix: string, selectors: readonly string[]): string[] {
+  return FOLDERS.filter((folder) => existsSync(join(root, folder)))
+    .flatMap((folder) =>
+      readdirSync(join(root, folder), { recursive: true, encoding: "utf8" }).map((name) =>
+        join(folder, name),
+      ),
+    )
     .filter((name) => name.endsWith(suffix) && !name.includes("node_modules"))
     .filter((name) => selectors.length === 0 || selectors.some((part) => name.includes(part)))
     .sort();
@@ -64,20 +65,18 @@ function groupFiles(files: readonly string[], groupFilesMax: number): string[][]
 
 async function runAll(
   groups: readonly string[][],
-  tier: Tier,
-  namePattern: string | undefined,
-  signal: AbortSignal,
+  workers: number,
+  options: Omit<GroupOptions, "live">,
 ): Promise<Tally> {
   const tally = emptyTally();
   const waiting = [...groups];
-  const live = waiting.length === 1 || tier.workers === 1;
-  const options = { namePattern, silentMsMax: tier.silentMsMax, live, signal };
+  const live = waiting.length === 1 || workers === 1;
   const work = async (): Promise<void> => {
     for (let group = waiting.shift(); group !== undefined; group = waiting.shift()) {
-      await runGroup(group, tally, options);
+      await runGroup(group, tally, { ...options, live });
     }
   };
-  await Promise.all(Array.from({ length: tier.workers }, work));
+  await Promise.all(Array.from({ length: workers }, work));
   return tally;
 }
 
@@ -101,24 +100,43 @@ function refuse(text: string): never {
   process.exit(2);
 }
 
-function readArguments(): { tier: Tier; selectors: string[]; name?: string; list: boolean } {
+interface Arguments {
+  readonly tier: Tier;
+  readonly selectors: readonly string[];
+  readonly namePattern: string | undefined;
+  readonly list: boolean;
+  readonly silentMsMax: number;
+  /** Whose tests; another checkout only in the runner's own test. */
+  readonly root: string;
+}
+
+function readArguments(): Arguments {
   const { values, positionals } = parseArgs({
     allowPositionals: true,
     options: {
       tier: { type: "string", default: "unit" },
       name: { type: "string" },
       list: { type: "boolean", default: false },
+      patience: { type: "string" },
+      root: { type: "string", default: dirname(import.meta.dirname) },
     },
   });
   const tier = TIERS[values.tier];
   if (tier === undefined) refuse(`no tier "${values.tier}": ${Object.keys(TIERS).join(", ")}`);
-  const { name, list } = values;
-  return { tier, selectors: positionals, list, ...(name === undefined ? {} : { name }) };
+  const patienceMs = Number(values.patience) * 1_000;
+  return {
+    tier,
+    selectors: positionals,
+    namePattern: values.name,
+    list: values.list,
+    silentMsMax: patienceMs > 0 ? patienceMs : tier.silentMsMax,
+    root: resolve(values.root),
+  };
 }
 
 async function main(): Promise<number> {
-  const { tier, selectors, name, list } = readArguments();
-  const files = findFiles(tier.suffix, selectors);
+  const { tier, selectors, list, namePattern, silentMsMax, root } = readArguments();
+  const files = findFiles(root, tier.suffix, selectors);
   if (files.length === 0) refuse(`no test file (*${tier.suffix}) matches ${selectors.join(" ")}`);
   if (list) {
     process.stdout.write(`${files.join("\n")}\n`);
@@ -130,15 +148,16 @@ async function main(): Promise<number> {
   }
   const started = performance.now();
   const groups = groupFiles(files, tier.groupFilesMax);
+  const options = { namePattern, silentMsMax, root, signal: interrupted.signal };
   let tally: Tally;
   try {
-    tally = await runAll(groups, tier, name, interrupted.signal);
+    tally = await runAll(groups, tier.workers, options);
   } catch (error) {
     if (interrupted.signal.aborted) return INTERRUPTED;
     throw error;
   }
   if (tally.passed + tally.failed.length + tally.skipped.length === 0) {
-    refuse(name === undefined ? "no test was run" : `no test's name matches ${name}`);
+    refuse(namePattern === undefined ? "no test was run" : `no test is named like ${namePattern}`);
   }
   printSummary(tally, files.length, (performance.now() - started) / 1_000);
   return tally.failed.length === 0 ? 0 : 1;

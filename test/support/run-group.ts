@@ -1,5 +1,5 @@
 import { spawn, type ChildProcess } from "node:child_process";
-import { dirname, join } from "node:path";
+import { join } from "node:path";
 import { createInterface } from "node:readline";
 import type { Readable } from "node:stream";
 
@@ -12,6 +12,8 @@ export interface GroupOptions {
   readonly silentMsMax: number;
   /** True: print as it happens. False: print when the group has ended, so that groups do not mix. */
   readonly live: boolean;
+  /** The checkout that the files are of; the process runs in it. */
+  readonly root: string;
   readonly signal: AbortSignal;
 }
 
@@ -23,7 +25,7 @@ export async function runGroup(
   tally: Tally,
   options: GroupOptions,
 ): Promise<void> {
-  const { namePattern, live, signal } = options;
+  const { namePattern, live, root, signal } = options;
   const flags = [
     ...process.execArgv,
     `--test-reporter=${join(here, "reporter.ts")}`,
@@ -32,7 +34,7 @@ export async function runGroup(
   ];
   const stdio = live ? "inherit" : "pipe";
   const child = spawn(process.execPath, [...flags, join(here, "worker.ts"), ...files], {
-    cwd: dirname(dirname(here)),
+    cwd: root,
     stdio: ["ignore", stdio, stdio, "pipe"],
     signal,
     killSignal: "SIGTERM",

@@ -1,0 +1,96 @@
+/** The runner of all tests must not be the one that hides a failure. */
+import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { describe, test, type TestContext } from "node:test";
+
+import { root } from "./support/sources.ts";
+
+interface Outcome {
+  readonly code: number | null;
+  readonly out: string;
+  readonly lastLine: string | undefined;
+}
+
+/** Runs `test/all.ts` over a checkout with the given files. */
+function runAll(
+  t: TestContext,
+  files: Readonly<Record<string, string>>,
+  ...args: string[]
+): Outcome {
+  const folder = mkdtempSync(join(tmpdir(), "proglog-runner-"));
+  t.after(() => rmSync(folder, { recursive: true, force: true }));
+  symlinkSync(join(root, "node_modules"), join(folder, "node_modules"));
+  writeFileSync(join(folder, "package.json"), '{"type": "module"}');
+  for (const [name, text] of Object.entries(files)) {
+    mkdirSync(dirname(join(folder, name)), { recursive: true });
+    writeFileSync(join(folder, name), `import { describe, test } from "node:test";\n${text}`);
+  }
+  const all = ["--import", "tsx", join(root, "test", "all.ts"), "--root", folder, ...args];
+  const env = { ...process.env, PROGLOG_REQUIRE_ALL: "" };
+  const { status, stdout } = spawnSync(process.execPath, all, { cwd: root, encoding: "utf8", env });
+  return { code: status, out: stdout, lastLine: stdout.trimEnd().split("\n").at(-1) };
+}
+
+const PASSES = 'test("passes", () => {});';
+const FAILS = 'test("fails", () => { throw new Error("the reason"); });';
+
+/** Each in a folder, and so in a process, of its own; and what must be said of it. */
+const TROUBLES: readonly [what: string, text: string, said: RegExp][] = [
+  ["fails", FAILS, /✖ fails .*\n +Error: the reason/],
+  ["nothing", 'import "./nothing.ts";', /✖ src\/nothing\/a\.test\.ts loads[^]*nothing\.ts/],
+  ["mistake", "const = 1;", /✖ src\/mistake\/a\.test\.ts loads/],
+  ["exit", 'test("x", () => process.exit(0));', /ended \(exit 0\) too early.* src\/exit/],
+  ["kill", 'process.kill(process.pid, "SIGKILL");', /ended \(SIGKILL\) too early.* src\/kill/],
+  ["late", 'setTimeout(() => { throw new Error("too late"); });', /Error: too late/],
+  ["busy", 'test("x", () => { for (;;); });', /nothing happened for 5 s .* src\/busy/],
+  ["open", 'test("y", () => { setInterval(() => 0, 99); });', /for 5 s after "y".* src\/open/],
+];
+
+describe("the test runner", () => {
+  test("finds each kind of trouble, and counts over its processes", (t) => {
+    const files: Record<string, string> = {
+      "src/fine/a.test.ts": `${PASSES} describe("suite", () => { ${PASSES} });`,
+      "src/fine/b.test.ts": `describe("suite", () => { ${PASSES} ${FAILS} });`,
+      "test/c.test.ts": 'test("parent", async (t) => { await t.test("child", () => {}); });',
+      "test/d.system.ts": FAILS,
+    };
+    for (const [what, text] of TROUBLES) files[`src/${what}/a.test.ts`] = text;
+    const { code, out, lastLine } = runAll(t, files, "--patience", "5");
+    for (const [, , said] of TROUBLES) assert.match(out, said);
+    assert.match(out, /\nfailed: suite › fails\n/);
+    // Five that pass and the one of "open"; a trouble each, and the one of the suite.
+    assert.deepEqual({ code, lastLine }, { code: 1, lastLine: "6 passed, 9 failed" });
+  });
+
+  test("selects files and tests", (t) => {
+    const files = { "src/a.test.ts": `${PASSES} ${FAILS}`, "src/b.test.ts": FAILS };
+    const { code, lastLine } = runAll(t, files, "src/a", "--name", "^passes$");
+    assert.deepEqual({ code, lastLine }, { code: 0, lastLine: "1 passed, 0 failed" });
+  });
+
+  test("selecting nothing is an error", (t) => {
+    const files = { "src/a.test.ts": PASSES };
+    assert.equal(runAll(t, files, "src/none").code, 2);
+    assert.equal(runAll(t, files, "--name", "none").code, 2);
+  });
+});
+
+describe("a test that needs what is missing", () => {
+  const helper = JSON.stringify(join(root, "test/support/require.ts"));
+  const needy = `import { skipUnless } from ${helper};\n test("x", skipUnless(false, "the moon"), () => {});`;
+
+  test("is skipped, and the summary says why", (t) => {
+    const { code, out, lastLine } = runAll(t, { "src/a.test.ts": needy });
+    assert.deepEqual({ code, lastLine }, { code: 0, lastLine: "0 passed, 0 failed" });
+    assert.match(out, /skipped: x \(MISSING: the moon\)/);
+  });
+
+  test("fails when everything is required", (t) => {
+    const required = `process.env.PROGLOG_REQUIRE_ALL = "1"; ${PASSES}`;
+    const { code, lastLine } = runAll(t, { "src/a.test.ts": required, "src/b.test.ts": needy });
+    assert.deepEqual({ code, lastLine }, { code: 1, lastLine: "1 passed, 1 failed" });
+  });
+});
