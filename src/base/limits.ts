@@ -98,6 +98,9 @@ export const connectionStreamsMax = 10_000;
 export const connectionsMax = 20_000;
 /** Until a new connection has said what it speaks. */
 export const handshakeTimeoutMs = 5_000;
+/** A gRPC connection without traffic is asked for a sign of life so often, and given so long for it. */
+export const keepaliveIntervalMs = 30_000;
+export const keepaliveTimeoutMs = 10_000;
 /** HTTP/1.1 request headers. */
 export const httpHeadersTimeoutMs = 10_000;
 export const httpHeaderBytesMax: number = 16 * KiB;
@@ -111,6 +114,23 @@ export const jsonDepthMax = 16;
 export const httpRecordsMax = 10_000;
 /** A gRPC message: the largest batch and its envelope. */
 export const grpcMessageBytesMax: number = batchBytesMax + 64 * KiB;
+/** A client's call with one answer, all attempts together. */
+export const callTimeoutMs = 30_000;
+/** Attempts that a client makes of a call, or of a stream without progress, before it gives up. */
+export const retryAttemptsMax = 5;
+/** The pause after a failed attempt; it doubles, with jitter, up to the second number. */
+export const retryDelayMsMin = 50;
+export const retryDelayMsMax = 2_000;
+/** A producer that got no answer for so long, whatever it tried, gives up. */
+export const deliveryTimeoutMs = 60_000;
+/** A batch of the client's producer is sent when it has reached this size. */
+export const producerBatchBytesMax: number = 128 * KiB;
+/** Records that a producer accepted and that are not durable yet; beyond it `send` waits. */
+export const producerBufferBytesMax: number = 8 * MiB;
+/** Calls of `send` that may wait for room in one producer; beyond it they are refused. */
+export const producerWaitingMax = 10_000;
+/** What a server may send to a client ahead of its reading (HTTP/2 window). */
+export const clientWindowBytes: number = 1 * MiB;
 /** An error's sentence, and each of its facts: they travel in headers, which are small. */
 export const errorTextCharsMax = 1_024;
 /** A configuration file; a longer one is a mistaken path. */
