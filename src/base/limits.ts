@@ -108,6 +108,17 @@ export const httpHeaderBytesMax: number = 16 * KiB;
 export const httpBodyBytesMax: number = 1.5 * recordBytesMax;
 /** A whole HTTP/1.1 request, body included. */
 export const httpRequestTimeoutMs = 60_000;
+/** A connection without a request; longer than the idle time of usual load balancers (60 s). */
+export const httpIdleTimeoutMs = 75_000;
+/** How often those three are looked at. */
+export const httpTimeoutsCheckIntervalMs = 1_000;
+/** Bodies that are being received, of all connections together. */
+export const httpBodiesBytesMax: number = 64 * MiB;
+/** What a client still sends after it was refused is thrown away so long, so that it reads why. */
+export const httpLingerMs = 1_000;
+export const httpLingerBytesMax: number = 64 * MiB;
+/** A sign of life on an event stream (SSE) on which nothing else was sent. */
+export const sseHeartbeatMs = 15_000;
 /** Nesting of a JSON body. */
 export const jsonDepthMax = 16;
 /** Records of one `POST /v1/records`. */
@@ -141,3 +152,4 @@ export const drainTimeoutMs = 10_000;
 assert(recordBytesMax + 64 * KiB <= batchBytesMax, "the largest record fits into a batch");
 assert(batchBytesMax <= groupWriteBytesMax, "the largest batch fits into a group write");
 assert(groupWriteBytesMax <= proposalsBytesMax, "a group write can be filled");
+assert(httpBodyBytesMax <= httpBodiesBytesMax, "the largest body can be received");
