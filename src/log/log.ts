@@ -191,6 +191,11 @@ export class Log implements AsyncDisposable {
     return this.#retried(offset, () => this.#reader.batches(offset, options));
   }
 
+  /** The entry that holds the record at an offset; undefined past the end. */
+  async entryAt(offset: number): Promise<Entry | undefined> {
+    return this.#retried(offset, () => this.#reader.entryAt(offset));
+  }
+
   /** Entries from an index on, as far as they were written. */
   async readEntries(fromIndex: number, options: ReadEntriesOptions): Promise<Entry[]> {
     return this.#retried(this.lowestOffset, () => this.#reader.entries(fromIndex, options));

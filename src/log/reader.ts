@@ -95,6 +95,23 @@ export class Reader {
     return entries;
   }
 
+  /** The entry that holds an offset's record. */
+  async entryAt(offset: number): Promise<Entry | undefined> {
+    let found: Entry | undefined;
+    await this.#searchFrom(this.#segments.forOffset(offset), {
+      chunkBytes: 4096,
+      hasSome: () => found !== undefined,
+      isLost: (range) => range.fromOffset <= offset && offset < range.toOffset,
+      from: async (segment) => (await segment.indexes()).offsets.rowForOffset(offset),
+      take: (entry) => {
+        const end = entry.baseOffset + entry.recordCount;
+        if (entry.type === ENTRY_TYPE.records && end > offset) found ??= entry;
+        return found !== undefined;
+      },
+    });
+    return found;
+  }
+
   /** The base offset of the first batch appended at or after a time. */
   async offsetAtTime(timestampMs: number): Promise<number | undefined> {
     let found: number | undefined;

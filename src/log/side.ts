@@ -21,7 +21,7 @@ import type { LogStart } from "./log-start.ts";
  * Layout, little-endian: a head of 144 bytes with a CRC-32 of its own, then the configuration (JSON)
  * and the producer table, with another.
  *
- *     0 magic "PLS1"  4 version u32  8 head checksum u32 (over 12..144)  12 body checksum u32
+ *     0 magic "PLS1"  4 version u32  8 head checksum u32 (over 4..8, 12..144)  12 body checksum u32
  *     16 first index u64  24 previous term u64  32 next offset u64  40 last appended at u64
  *     48 salt (8 bytes)  56 log start (32 bytes)  88 feature level u32  92 configuration bytes u32
  *     96 configuration index u64  104 producer bytes u32  108 reserved u32
@@ -76,14 +76,18 @@ export function encodeSide(side: Side): Uint8Array {
   putU64(bytes, 112, side.previousFirstIndex);
   putU64(bytes, 120, side.previousBytes);
   putU64(bytes, 128, side.commitIndex);
-  putU32(bytes, 8, crc32(bytes.subarray(12, SIDE_HEAD_BYTES)));
+  putU32(bytes, 8, headChecksum(bytes));
   return bytes;
+}
+
+function headChecksum(bytes: Uint8Array): number {
+  return crc32(bytes.subarray(12, SIDE_HEAD_BYTES), crc32(bytes.subarray(4, 8)));
 }
 
 /** The head alone; undefined when it is damaged, `UNSUPPORTED_FORMAT` when it is a newer one. */
 export function decodeSideHead(bytes: Uint8Array): SideHead | undefined {
   if (bytes.length < SIDE_HEAD_BYTES || getU32(bytes, 0) !== MAGIC) return undefined;
-  if (getU32(bytes, 8) !== crc32(bytes.subarray(12, SIDE_HEAD_BYTES))) return undefined;
+  if (getU32(bytes, 8) !== headChecksum(bytes)) return undefined;
   const version = getU32(bytes, 4);
   if (version !== VERSION) {
     throw new ProglogError("UNSUPPORTED_FORMAT", `a segment's side file has version ${version}`);

@@ -43,7 +43,7 @@ export interface SyncedMark {
  * `raft.state`: 24 KiB, allocated at once. Two copies of the hard state at 0 and 8192, written one
  * after the other with a sync between, so that one is whole at any time; the synced mark at 16384.
  *
- * A copy: magic "PLRS" u32 · version u32 · checksum u32 (CRC-32 of what follows) · configuration
+ * A copy: magic "PLRS" u32 · version u32 · checksum u32 (CRC-32 of the version and what follows) · configuration
  * bytes u32 · sequence u64 · term u64 · vote u64 · configuration index u64 · installing u64 ·
  * configuration. The mark: magic "PLMK" u32 · version u32 · checksum u32 · clean u32 · index u64 ·
  * term u64 · next offset u64 · segment u64 · segment length u64. All little-endian.
@@ -177,7 +177,7 @@ function encodeCopy(hard: HardState, sequence: number): Uint8Array {
   putU64(bytes, 32, hard.vote);
   putU64(bytes, 40, hard.configurationIndex);
   putU64(bytes, 48, hard.installing);
-  putU32(bytes, 8, crc32(bytes.subarray(12)));
+  putU32(bytes, 8, checksum(bytes));
   return bytes;
 }
 
@@ -185,7 +185,7 @@ function decodeCopy(slot: Uint8Array): Omit<Found, "mark"> | undefined {
   const configurationBytes = getU32(slot, 12);
   const end = COPY_HEAD_BYTES + configurationBytes;
   if (getU32(slot, 0) !== COPY_MAGIC || end > SLOT_BYTES) return undefined;
-  if (getU32(slot, 8) !== crc32(slot.subarray(12, end))) return undefined;
+  if (getU32(slot, 8) !== checksum(slot.subarray(0, end))) return undefined;
   refuseOtherVersion(getU32(slot, 4));
   return {
     sequence: getU64(slot, 16),
@@ -209,13 +209,13 @@ function encodeMark(mark: SyncedMark): Uint8Array {
   putU64(bytes, 32, mark.nextOffset);
   putU64(bytes, 40, mark.segment);
   putU64(bytes, 48, mark.segmentBytes);
-  putU32(bytes, 8, crc32(bytes.subarray(12)));
+  putU32(bytes, 8, checksum(bytes));
   return bytes;
 }
 
 function decodeMark(bytes: Uint8Array): SyncedMark | undefined {
   if (getU32(bytes, 0) !== MARK_MAGIC) return undefined;
-  if (getU32(bytes, 8) !== crc32(bytes.subarray(12))) return undefined;
+  if (getU32(bytes, 8) !== checksum(bytes)) return undefined;
   refuseOtherVersion(getU32(bytes, 4));
   return {
     index: getU64(bytes, 16),
@@ -225,6 +225,11 @@ function decodeMark(bytes: Uint8Array): SyncedMark | undefined {
     segmentBytes: getU64(bytes, 48),
     clean: getU32(bytes, 12) === 1,
   };
+}
+
+/** Over everything but the magic and itself. */
+function checksum(bytes: Uint8Array): number {
+  return crc32(bytes.subarray(12), crc32(bytes.subarray(4, 8)));
 }
 
 function refuseOtherVersion(version: number): void {
