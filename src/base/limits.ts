@@ -58,6 +58,17 @@ export const scrubBytesPerSecond: number = 8 * MiB;
 /** How often the scrub reads a piece, and how long it rests after a round over the whole log. */
 export const scrubStepMs = 125;
 export const scrubPauseMs: number = 60 * 60 * 1000;
+/** `meta.json`: a few names and numbers. */
+export const metaBytesMax: number = 64 * KiB;
+/** A process that is asked whether it holds a data directory, and does not say so in this time, does. */
+export const lockAnswerTimeoutMs = 250;
+/** Its answer: a pid and a host name. */
+export const lockAnswerBytesMax = 1_024;
+/** Askers at once; beyond it one is sent away without an answer, which says enough. */
+export const lockConnectionsMax = 16;
+/** Two that want the same directory at once: how often, and after which time, the first asks again. */
+export const lockRoundsMax = 50;
+export const lockRoundMs = 10;
 /** Free space below which no new data is admitted (or one segment, if that is more). */
 export const freeBytesMin: number = 64 * MiB;
 /** How often free space is asked for. */
