@@ -49,6 +49,17 @@ export function encodeProduceBatchRequest(request: ProduceBatchRequest): Buffer 
   return writer.finish();
 }
 
+/** A ProduceBatchRequest is this and then the batch: for who writes both into a buffer of his own. */
+export function encodeProduceBatchHead(log: string, batchLength: number): Buffer {
+  const name = Buffer.from(log);
+  let size = varintSize(tagOf(1, 0)) + varintSize(batchLength);
+  if (name.length > 0) size += lengthDelimitedSize(10, name.length);
+  const writer = new ProtoWriter(size);
+  if (name.length > 0) writer.bytesField(10, name);
+  writer.open(1, batchLength);
+  return writer.finish();
+}
+
 /** The answer to a batch tells no time: each record has its own. */
 export type BatchAnswer = Omit<AppendAnswer, "timestampMs">;
 

@@ -18,7 +18,11 @@ export { crc32c } from "./crc32c.ts";
 export * from "./errors.ts";
 export * from "./observer.ts";
 export * from "./random.ts";
-export { type ValidateBatchOptions, validateBatch } from "./record-batch-check.ts";
+export {
+  checkBatchChecksum,
+  type ValidateBatchOptions,
+  validateBatch,
+} from "./record-batch-check.ts";
 export {
   type DecodedRecord,
   decodeBatch,

@@ -58,10 +58,14 @@ function checkEnvelope(bytes: Uint8Array, header: BatchHeader): void {
   if (header.magic !== BATCH_MAGIC) {
     throw corrupt(`a batch has magic ${header.magic}; only ${BATCH_MAGIC} is supported`);
   }
+  checkBatchChecksum(bytes, header);
+}
+
+/** Throws `CORRUPT_BATCH` when the bytes of a batch are not those that its checksum was made of. */
+export function checkBatchChecksum(bytes: Uint8Array, header: BatchHeader): void {
   const crc = crc32c(bytes, BATCH_CRC_START);
-  if (crc !== header.crc) {
-    throw corrupt(`a batch has the checksum ${hex(crc)} and says ${hex(header.crc)}`);
-  }
+  if (crc === header.crc) return;
+  throw corrupt(`a batch has the checksum ${hex(crc)} and says ${hex(header.crc)}`);
 }
 
 function checkAttributes(attributes: number): void {

@@ -159,12 +159,33 @@ export class BatchBuilder {
 
   /** The batch, in an array of its own; the builder is empty again. There must be a record in it. */
   finish(options: FinishOptions = {}): Uint8Array {
-    assert(this.#count > 0, "a batch holds at least one record");
+    this.#complete(options);
     const batch = this.#bytes.slice(0, this.#at);
+    this.reset();
+    return batch;
+  }
+
+  /** The same into `into` at `at`, where there must be `size` bytes. */
+  finishInto(into: Uint8Array, at: number, options: FinishOptions = {}): void {
+    this.#complete(options);
+    into.set(this.#bytes.subarray(0, this.#at), at);
+    this.reset();
+  }
+
+  /** Forgets the records of the batch as it stands. */
+  reset(): void {
+    this.#at = BATCH_OVERHEAD_BYTES;
+    this.#count = 0;
+  }
+
+  /** Writes the header before the records that are here. */
+  #complete(options: FinishOptions): void {
+    assert(this.#count > 0, "a batch holds at least one record");
+    const bytes = this.#bytes;
     const stamp = options.stamp ?? NO_STAMP;
     checkStamp(stamp);
-    const view = new DataView(batch.buffer, batch.byteOffset, BATCH_OVERHEAD_BYTES);
-    view.setInt32(8, batch.length - BATCH_PREFIX_BYTES);
+    const view = new DataView(bytes.buffer, bytes.byteOffset, BATCH_OVERHEAD_BYTES);
+    view.setInt32(8, this.#at - BATCH_PREFIX_BYTES);
     view.setInt8(16, BATCH_MAGIC);
     view.setInt16(21, 0);
     view.setInt32(23, this.#count - 1);
@@ -174,16 +195,8 @@ export class BatchBuilder {
     view.setInt16(51, stamp.epoch);
     view.setInt32(53, stamp.sequence);
     view.setInt32(57, this.#count);
-    view.setUint32(17, crc32c(batch, BATCH_CRC_START));
-    stampBatch(batch, options.baseOffset ?? 0, options.leaderEpoch ?? -1);
-    this.reset();
-    return batch;
-  }
-
-  /** Forgets the records of the batch as it stands. */
-  reset(): void {
-    this.#at = BATCH_OVERHEAD_BYTES;
-    this.#count = 0;
+    view.setUint32(17, crc32c(bytes, BATCH_CRC_START, this.#at));
+    stampBatch(bytes, options.baseOffset ?? 0, options.leaderEpoch ?? -1);
   }
 
   #grow(sizeMin: number): void {

@@ -1,0 +1,232 @@
+import type { ChannelCredentials } from "@grpc/grpc-js";
+import {
+  type BatchAnswer,
+  decodeConsumeResponse,
+  decodeGetOffsetsResponse,
+  decodeGetServersResponse,
+  decodeProduceResponse,
+  encodeConsumeRequest,
+  encodeGetOffsetsRequest,
+  encodeGetServersRequest,
+  encodeProduceRequest,
+  type LogMethodName,
+  offsetOutOfRange,
+  type Offsets,
+  type ServerListings,
+} from "../api/index.ts";
+import { checkRecord, limits, type ProglogError, type RecordInput } from "../base/index.ts";
+import { type CallOptions, Connection } from "./connection.ts";
+import { readBatches, type ReadRange } from "./consumer.ts";
+import { Producer, type ProducerOptions } from "./producer.ts";
+import { type BatchSource, type LogRecord, RecordStream } from "./record-stream.ts";
+import { DEFAULT_RETRY, retrying, type RetryPolicy } from "./retry.ts";
+
+export interface ConnectOptions {
+  /** For a call with one answer, all its attempts together; and for each batch of a producer. */
+  readonly timeoutMs?: number | undefined;
+  /** Default: plaintext. `credentials.createSsl(…)` of `@grpc/grpc-js` for TLS. */
+  readonly credentials?: ChannelCredentials | undefined;
+  /** The log's name; default: the servers' default log. */
+  readonly log?: string | undefined;
+  readonly retry?: RetryPolicy | undefined;
+}
+
+export interface ProduceOptions extends CallOptions {
+  /** Append at this offset or not at all (`OFFSET_MISMATCH`). */
+  readonly expectedOffset?: number | undefined;
+}
+
+export interface ProduceAnswer {
+  readonly offset: number;
+  readonly term: number;
+  readonly timestampMs: number;
+  readonly duplicate: boolean;
+}
+
+export interface ReadOptions extends CallOptions {
+  /**
+   * `linearizable`: everything that was acknowledged to anyone before the call. `stale`, the default:
+   * what the server knows, which is never wrong, may be old, and includes what this client produced.
+   */
+  readonly consistency?: "stale" | "linearizable" | undefined;
+  /** Wait until the server has the record at this offset. */
+  readonly minOffset?: number | undefined;
+}
+
+/** An offset, the first or the next record of the log, or the first one appended at or after a time. */
+export type Position = number | "start" | "end" | Date;
+
+export interface RecordsOptions extends ReadOptions {
+  /** Default: the start. */
+  readonly from?: Position | undefined;
+  /** Go on with new records as they come. Default: end where the log ends at the call. */
+  readonly follow?: boolean | undefined;
+  /** End after so many records. */
+  readonly limit?: number | undefined;
+}
+
+/** Opens nothing yet: the first call connects. */
+export function connect(address: string, options: ConnectOptions = {}): Client {
+  return new Client(address, options);
+}
+
+/** One log, over gRPC. Every failure is a `ProglogError` with a `code` and `retryable`. */
+export class Client implements AsyncDisposable {
+  readonly #connection: Connection;
+  readonly #log: string;
+  readonly #timeoutMs: number;
+  readonly #retry: RetryPolicy;
+  /** One past the highest offset that was acknowledged to this client. */
+  #ownNext = 0;
+
+  /** @private Use `connect`. */
+  constructor(address: string, options: ConnectOptions) {
+    this.#connection = new Connection(address, options.credentials);
+    this.#log = options.log ?? "";
+    this.#timeoutMs = options.timeoutMs ?? limits.callTimeoutMs;
+    this.#retry = options.retry ?? DEFAULT_RETRY;
+  }
+
+  /**
+   * Appends one record; resolves when it is durable. Repeated only when the server says that nothing
+   * was appended; `UNAVAILABLE` and `DEADLINE_EXCEEDED` leave that open. A null value is sent as an
+   * empty one (a `producer` keeps it).
+   */
+  async produce(record: RecordInput, options: ProduceOptions = {}): Promise<ProduceAnswer> {
+    checkRecord(record);
+    const { expectedOffset } = options;
+    const log = this.#log;
+    const request = encodeProduceRequest({ record, log, expectedOffset, stamp: undefined });
+    const answer = await this.#call(
+      "Produce",
+      request,
+      decodeProduceResponse,
+      options,
+      isNotAppended,
+    );
+    this.#acknowledged(answer);
+    const { baseOffset, term, timestampMs, duplicate } = answer;
+    return { offset: baseOffset, term, timestampMs, duplicate };
+  }
+
+  /** The record at one offset. `OFFSET_OUT_OF_RANGE` tells `lowest` and `next` in its details. */
+  async read(offset: number, options: ReadOptions = {}): Promise<LogRecord> {
+    const range = this.#range(options, offset, offset + 1);
+    const request = encodeConsumeRequest({ ...range, offset, maxRecords: 0, maxBytes: 0 });
+    return this.#call("Consume", request, decodeConsumeResponse, options);
+  }
+
+  /** Records in the order of the log. `break` and `return` end the stream. */
+  records(options: RecordsOptions = {}): RecordStream {
+    const source = {
+      resolve: (signal: AbortSignal) => this.#resolve({ ...options, signal }),
+      read: (range: ReadRange) => this.#read(range),
+    };
+    return new RecordStream(source, options.signal);
+  }
+
+  /**
+   * The same as whole RecordBatches, as the server keeps them and unchecked: one array for each
+   * message. The first may begin before the range and the last end behind it.
+   */
+  async *batches(options: RecordsOptions = {}): BatchSource {
+    yield* this.#read(await this.#resolve(options));
+  }
+
+  /** A producer that packs records into batches. Close it before the client. */
+  producer(options: ProducerOptions = {}): Producer {
+    const context = {
+      connection: this.#connection,
+      log: this.#log,
+      timeoutMs: this.#timeoutMs,
+      retry: this.#retry,
+      answered: (answer: BatchAnswer) => this.#acknowledged(answer),
+    };
+    return new Producer(context, options);
+  }
+
+  /** The servers of the cluster, and which of them leads. */
+  servers(options: CallOptions = {}): Promise<ServerListings> {
+    return this.#call("GetServers", encodeGetServersRequest(), decodeGetServersResponse, options);
+  }
+
+  /** The first and the next offset, and with `timestampMs` the first one appended since then. */
+  offsets(
+    options: CallOptions & { readonly timestampMs?: number | undefined } = {},
+  ): Promise<Offsets> {
+    const request = encodeGetOffsetsRequest({ timestampMs: options.timestampMs, log: this.#log });
+    return this.#call("GetOffsets", request, decodeGetOffsetsResponse, options);
+  }
+
+  /** Ends everything at once: calls that still run fail with `CLOSED`. */
+  close(): Promise<void> {
+    this.#connection.close();
+    return Promise.resolve();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+
+  #call<T>(
+    name: LogMethodName,
+    request: Buffer,
+    decode: (bytes: Uint8Array) => T,
+    options: CallOptions,
+    isRepeatable: (error: ProglogError) => boolean = isRetryable,
+  ): Promise<T> {
+    const { signal } = options;
+    const deadlineMs = Date.now() + this.#timeoutMs;
+    return retrying(
+      this.#retry,
+      (error) => isRepeatable(error) && Date.now() < deadlineMs,
+      () => this.#connection.unary(name, request, decode, { signal, deadlineMs }),
+      { signal },
+    );
+  }
+
+  #read(range: ReadRange): BatchSource {
+    return readBatches(this.#connection, range, this.#retry);
+  }
+
+  /** From words to offsets; asks the server only when that is needed. */
+  async #resolve(options: RecordsOptions): Promise<ReadRange> {
+    const { from = "start", follow = false, limit = Infinity } = options;
+    if (typeof from === "number" && follow) return this.#range(options, from, from + limit);
+    const timestampMs = from instanceof Date ? from.getTime() : undefined;
+    const { lowest, next, atTimestamp } = await this.offsets({ ...options, timestampMs });
+    // A server that is behind does not know yet what it acknowledged to us elsewhere.
+    const logEnd = Math.max(next, this.#ownNext);
+    let start: number;
+    if (typeof from === "number") start = from;
+    else if (from === "start") start = lowest;
+    else start = (from === "end" ? undefined : atTimestamp) ?? logEnd;
+    if (start > logEnd || start < lowest) {
+      throw offsetOutOfRange(start, { lowestOffset: lowest, highWatermark: next });
+    }
+    return this.#range(options, start, Math.min(start + limit, follow ? Infinity : logEnd));
+  }
+
+  #range(options: ReadOptions, from: number, end: number): ReadRange {
+    return {
+      from,
+      end,
+      log: this.#log,
+      linearizable: options.consistency === "linearizable",
+      minOffset: options.minOffset ?? (this.#ownNext > 0 ? this.#ownNext - 1 : undefined),
+      signal: options.signal,
+    };
+  }
+
+  #acknowledged(answer: { readonly baseOffset: number; readonly recordCount: number }): void {
+    this.#ownNext = Math.max(this.#ownNext, answer.baseOffset + answer.recordCount);
+  }
+}
+
+function isRetryable(error: ProglogError): boolean {
+  return error.retryable && error.code !== "DEADLINE_EXCEEDED";
+}
+
+function isNotAppended(error: ProglogError): boolean {
+  return isRetryable(error) && error.notAppended;
+}

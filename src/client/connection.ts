@@ -1,0 +1,171 @@
+import {
+  type ChannelCredentials,
+  Client as GrpcClient,
+  type ClientDuplexStream,
+  type ClientReadableStream,
+  credentials as grpcCredentials,
+  Metadata,
+} from "@grpc/grpc-js";
+import { fromServiceError, GRPC_STATUS, LOG_METHODS, type LogMethodName } from "../api/index.ts";
+import { limits, ProglogError } from "../base/index.ts";
+import { abortError, onAbort } from "./abort.ts";
+
+const CHANNEL_OPTIONS = {
+  "grpc.max_send_message_length": limits.grpcMessageBytesMax,
+  "grpc.max_receive_message_length": limits.grpcMessageBytesMax,
+  "grpc-node.flow_control_window": limits.clientWindowBytes,
+  "grpc.initial_reconnect_backoff_ms": limits.retryDelayMsMin,
+  "grpc.max_reconnect_backoff_ms": limits.retryDelayMsMax,
+  "grpc.keepalive_time_ms": limits.keepaliveIntervalMs,
+  "grpc.keepalive_timeout_ms": limits.keepaliveTimeoutMs,
+  // Whether a call may be repeated is our knowledge, and its buffers are ours.
+  "grpc.enable_retries": 0,
+  "grpc.enable_channelz": 0,
+  // Closing a client closes its connections, not those of another.
+  "grpc.use_local_subchannel_pool": 1,
+};
+
+export interface CallOptions {
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** A channel to the servers that knows which calls are open, and words every failure as ours. */
+export class Connection {
+  readonly #grpc: GrpcClient;
+  readonly #cancels = new Set<() => void>();
+  #closed = false;
+
+  constructor(address: string, credentials?: ChannelCredentials) {
+    const secured = credentials ?? grpcCredentials.createInsecure();
+    this.#grpc = new GrpcClient(address, secured, CHANNEL_OPTIONS);
+  }
+
+  /** A call with one answer. `deadlineMs` is a time of `Date.now()`. */
+  unary<T>(
+    name: LogMethodName,
+    request: Buffer,
+    decode: (bytes: Uint8Array) => T,
+    options: CallOptions & { readonly deadlineMs: number },
+  ): Promise<T> {
+    return new Promise<T>((resolve, reject) => {
+      this.#assertOpen(options.signal);
+      const { path, requestSerialize, responseDeserialize } = LOG_METHODS[name];
+      const call = this.#grpc.makeUnaryRequest(
+        path,
+        requestSerialize,
+        responseDeserialize,
+        request,
+        new Metadata(),
+        { deadline: options.deadlineMs },
+        (error, response) => {
+          release();
+          if (response === undefined) reject(this.errorOf(error, options.signal));
+          else resolve(decodeAnswer(decode, response));
+        },
+      );
+      const release = this.#track(() => call.cancel(), options.signal);
+    });
+  }
+
+  /** A call with a stream of answers; `release` ends it if it still runs, and must be called. */
+  readStream(
+    name: LogMethodName,
+    request: Buffer,
+    options: CallOptions = {},
+  ): { call: ClientReadableStream<Buffer>; release: () => void } {
+    this.#assertOpen(options.signal);
+    const { path, requestSerialize, responseDeserialize } = LOG_METHODS[name];
+    const call = this.#grpc.makeServerStreamRequest(
+      path,
+      requestSerialize,
+      responseDeserialize,
+      request,
+      new Metadata(),
+    );
+    return { call, release: this.#trackStream(call, options.signal) };
+  }
+
+  /** A call with streams both ways; `release` ends it if it still runs, and must be called. */
+  duplex(name: LogMethodName): { call: ClientDuplexStream<Buffer, Buffer>; release: () => void } {
+    this.#assertOpen();
+    const { path, requestSerialize, responseDeserialize } = LOG_METHODS[name];
+    const call = this.#grpc.makeBidiStreamRequest(
+      path,
+      requestSerialize,
+      responseDeserialize,
+      new Metadata(),
+    );
+    return { call, release: this.#trackStream(call) };
+  }
+
+  /** Ends all calls, which fail with `CLOSED`, and closes the connections. */
+  close(): void {
+    this.#closed = true;
+    for (const cancel of this.#cancels) cancel();
+    this.#cancels.clear();
+    this.#grpc.close();
+  }
+
+  /** What a call failed with: the caller's own doing first, then what came over the wire. */
+  errorOf(caught: unknown, signal?: AbortSignal): ProglogError {
+    if (caught instanceof ProglogError) return caught;
+    if (signal?.aborted) return abortError(signal);
+    if (this.#closed) return closedError(caught);
+    const error = fromServiceError(caught);
+    if (!isBrokenOff(error)) return error;
+    const { message, details, notAppended } = error;
+    return new ProglogError("UNAVAILABLE", message, { cause: caught, details, notAppended });
+  }
+
+  #assertOpen(signal?: AbortSignal): void {
+    if (this.#closed) throw closedError();
+    if (signal?.aborted) throw abortError(signal);
+  }
+
+  #trackStream(call: { on: EmitsErrors; cancel(): void }, signal?: AbortSignal): () => void {
+    // Cancelling makes the call emit an error even when nobody listens any more.
+    call.on("error", () => undefined);
+    const forget = this.#track(() => call.cancel(), signal);
+    return () => {
+      forget();
+      call.cancel();
+    };
+  }
+
+  #track(cancel: () => void, signal?: AbortSignal): () => void {
+    this.#cancels.add(cancel);
+    const unsubscribe = onAbort(signal, cancel);
+    return () => {
+      this.#cancels.delete(cancel);
+      unsubscribe();
+    };
+  }
+}
+
+type EmitsErrors = (event: "error", listener: () => void) => unknown;
+
+/**
+ * The server went away in the middle, which its status alone does not say: one that shuts down
+ * answers `CLOSED`, and one that is gone leaves us with the library's words for a reset stream.
+ */
+function isBrokenOff(error: ProglogError): boolean {
+  if (error.code === "CLOSED") return true;
+  const status = (error.cause as { code?: number } | undefined)?.code;
+  const fromLibrary = Object.keys(error.details).length === 0;
+  if (!fromLibrary) return false;
+  if (error.code === "CANCELLED") return true;
+  return status === GRPC_STATUS.INTERNAL && error.message.includes("RST_STREAM");
+}
+
+function closedError(cause?: unknown): ProglogError {
+  return new ProglogError("CLOSED", "the client is closed", { cause });
+}
+
+/** An answer that cannot be read is the server's fault, whatever the decoder calls it. */
+export function decodeAnswer<T>(decode: (bytes: Uint8Array) => T, bytes: Uint8Array): T {
+  try {
+    return decode(bytes);
+  } catch (cause) {
+    throw new ProglogError("INTERNAL", "the server's answer cannot be read", { cause });
+  }
+}

@@ -1,0 +1,48 @@
+/**
+ * # client: the log from a program
+ *
+ * `connect` gives a `Client`: produce and read one record, follow the log as an async iterable, or
+ * open a `Producer`, which packs records into batches and keeps a few of them under way. All of it
+ * speaks gRPC (`proto/log/v1/log.proto`) and hands out plain objects and bytes.
+ *
+ * ```ts
+ * import { connect } from "proglog";
+ *
+ * await using client = connect("127.0.0.1:8400");
+ * const { offset } = await client.produce({ value: Buffer.from("Let's Go #1") });
+ * const record = await client.read(offset);
+ *
+ * await using producer = client.producer();
+ * const sent = await producer.send({ value: Buffer.from("Let's Go #2") }); // there was room
+ * const ack = await sent.ack; // it is durable
+ *
+ * for await (const { offset, value } of client.records({ from: "start" })) {
+ *   console.log(offset, Buffer.from(value ?? []).toString());
+ * }
+ * ```
+ *
+ * Invariants: what is acknowledged is durable; an append is repeated only if that cannot append it
+ * twice; records come in the order of the log, each once, over any number of broken connections;
+ * every buffer is bounded (`base/limits.ts`), and nothing stays open after `close`.
+ *
+ * Left out on purpose: finding the servers of a cluster (the address is gRPC's: a name may stand for
+ * many), consumer groups, transactions, compression by the producer.
+ */
+export type { Offsets, ServerListing, ServerListings } from "../api/index.ts";
+export { type ErrorCode, type ErrorDetails, ProglogError } from "../base/index.ts";
+export type { RecordHeader, RecordInput } from "../base/index.ts";
+export {
+  Client,
+  connect,
+  type ConnectOptions,
+  type Position,
+  type ProduceAnswer,
+  type ProduceOptions,
+  type ReadOptions,
+  type RecordsOptions,
+} from "./client.ts";
+export type { CallOptions } from "./connection.ts";
+export { type Ack, Sent } from "./pending-batch.ts";
+export { Producer, type ProducerOptions } from "./producer.ts";
+export { type LogRecord, RecordStream } from "./record-stream.ts";
+export type { RetryPolicy } from "./retry.ts";
