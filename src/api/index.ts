@@ -19,8 +19,8 @@
 export * from "./batch-codec.ts";
 export * from "./cluster-codec.ts";
 export * from "./consume-codec.ts";
+export { LOG_FILE_DESCRIPTOR } from "./descriptor.ts";
 export * from "./error-details.ts";
-export { file_log_v1_log as LOG_FILE } from "./gen/log/v1/log_pb.ts";
 export { gunzipBounded } from "./gunzip.ts";
 export * from "./methods.ts";
 export * from "./produce-codec.ts";

@@ -39,7 +39,6 @@ export class MemoryCommitLog implements CommitLog {
   lowestOffset = 0;
   /** Refuses, or lets pass, what is proposed next; throw to refuse. */
   onPropose: (() => void) | undefined;
-  /** Fails the proposals that are waiting for `commit()` after they were proposed. */
   readonly #options: MemoryCommitLogOptions;
   readonly #batches: Uint8Array[] = [];
   readonly #ends: number[] = [];
@@ -50,6 +49,7 @@ export class MemoryCommitLog implements CommitLog {
   #scheduled = false;
   #nextOffset = 0;
   #producers = 0;
+  /** How often the disk and the read barrier were asked. */
   reads = 0;
   barriers = 0;
 

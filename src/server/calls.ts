@@ -1,0 +1,59 @@
+import type { handleUnaryCall, sendUnaryData, ServerUnaryCall } from "@grpc/grpc-js";
+import { toServiceError } from "../api/index.ts";
+import { ProglogError } from "../base/index.ts";
+import { failureOf } from "./failures.ts";
+import type { CommitLog } from "./commit-log.ts";
+
+export type UnaryCall = ServerUnaryCall<Buffer, Buffer>;
+
+/** A method of one request and one answer; what it throws becomes the status of the call. */
+export function unary(
+  answer: (request: Buffer, call: UnaryCall) => Promise<Buffer> | Buffer,
+): handleUnaryCall<Buffer, Buffer> {
+  return (call, callback) => {
+    void reply(answer, call, callback);
+  };
+}
+
+async function reply(
+  answer: (request: Buffer, call: UnaryCall) => Promise<Buffer> | Buffer,
+  call: UnaryCall,
+  callback: sendUnaryData<Buffer>,
+): Promise<void> {
+  let bytes: Buffer;
+  try {
+    bytes = await answer(call.request, call);
+  } catch (caught) {
+    callback(toServiceError(failureOf(caught)));
+    return;
+  }
+  callback(null, bytes);
+}
+
+interface Cancellable {
+  readonly cancelled: boolean;
+  on(event: "cancelled", listener: () => void): unknown;
+}
+
+/** Aborted when the client cancels, goes away, or its deadline passes. */
+export function signalOf(call: Cancellable): AbortSignal {
+  const controller = new AbortController();
+  const abort = (): void => controller.abort(new ProglogError("CANCELLED", "the call has ended"));
+  if (call.cancelled) abort();
+  else call.on("cancelled", abort);
+  return controller.signal;
+}
+
+/** The same for what only sometimes needs one: a signal costs more than many a call. */
+export function lazySignalOf(call: Cancellable): () => AbortSignal {
+  let signal: AbortSignal | undefined;
+  return () => (signal ??= signalOf(call));
+}
+
+/** Requests name the log or leave it open; there is one. */
+export function checkLogName(log: CommitLog, name: string): void {
+  if (name === "" || name === log.name) return;
+  throw new ProglogError("UNKNOWN_LOG", `there is no log named ${JSON.stringify(name)}`, {
+    details: { log: name },
+  });
+}

@@ -1,0 +1,104 @@
+import type { Duplex } from "node:stream";
+import { Server, ServerCredentials } from "@grpc/grpc-js";
+import type { ConnectionInjector, ServerInterceptor } from "@grpc/grpc-js";
+import { ReflectionService } from "@grpc/reflection";
+import { LOG_FILE_DESCRIPTOR, LOG_METHODS } from "../api/index.ts";
+import { limits, ProglogError } from "../base/index.ts";
+import { Health, healthFileDescriptors } from "./health.ts";
+import { LogService } from "./log-service.ts";
+import type { Tails } from "./tails.ts";
+
+export interface GrpcServerOptions {
+  /** Shared with the other doors of the same log. */
+  readonly tails: Tails;
+  /** Around every call of every service; the first is the first to see a call. */
+  readonly interceptors?: readonly ServerInterceptor[];
+}
+
+/**
+ * All gRPC services of one log. It listens nowhere: connections are handed to `accept`, as they come
+ * from the one port of a server, plain or already decrypted.
+ */
+export class GrpcServer implements AsyncDisposable {
+  readonly #server: Server;
+  readonly #injector: ConnectionInjector;
+  readonly #tails: Tails;
+  readonly #service: LogService;
+  readonly #health = new Health(true);
+  #closing: Promise<void> | undefined;
+
+  constructor(options: GrpcServerOptions) {
+    this.#tails = options.tails;
+    this.#service = new LogService(options.tails);
+    this.#server = new Server({
+      "grpc.max_receive_message_length": limits.grpcMessageBytesMax,
+      "grpc.max_concurrent_streams": limits.connectionStreamsMax,
+      "grpc.keepalive_time_ms": limits.keepaliveIntervalMs,
+      "grpc.keepalive_timeout_ms": limits.keepaliveTimeoutMs,
+      // Costs two objects a call, and nobody asks it.
+      "grpc.enable_channelz": 0,
+      interceptors: [...(options.interceptors ?? [])],
+    });
+    this.#server.addService(LOG_METHODS, { ...this.#service.handlers() });
+    this.#health.addToServer(this.#server);
+    reflection().addToServer(this.#server);
+    this.#injector = this.#server.createConnectionInjector(ServerCredentials.createInsecure());
+  }
+
+  /** Serves a connection whose first bytes are HTTP/2's preface. */
+  accept(socket: Duplex): void {
+    this.#injector.injectConnection(socket);
+  }
+
+  /** What health checks are told. */
+  setServing(serving: boolean): void {
+    this.#health.setServing(serving);
+  }
+
+  /**
+   * Takes no new calls, ends those who follow the log, answers what was asked, and cuts after
+   * `timeoutMs` what still runs then.
+   */
+  drain(timeoutMs: number = limits.drainTimeoutMs): Promise<void> {
+    this.#closing ??= this.#drain(timeoutMs);
+    return this.#closing;
+  }
+
+  /** Cuts whatever runs. */
+  async close(): Promise<void> {
+    const drained = this.drain(0);
+    this.#server.forceShutdown();
+    await drained;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+
+  async #drain(timeoutMs: number): Promise<void> {
+    const goodbye = new ProglogError("UNAVAILABLE", "the server is shutting down", {
+      notAppended: true,
+    });
+    this.#health.setServing(false);
+    this.#health.close();
+    this.#service.stop(goodbye);
+    this.#tails.close(goodbye);
+    await new Promise<void>((resolve) => {
+      const timer = setTimeout(() => {
+        this.#server.forceShutdown();
+        resolve();
+      }, timeoutMs);
+      this.#server.tryShutdown(() => {
+        clearTimeout(timer);
+        resolve();
+      });
+    });
+  }
+}
+
+/** Of hand-made definitions the library needs only the descriptors of the files. */
+function reflection(): ReflectionService {
+  const format = "Protocol Buffer 3 DescriptorProto";
+  const fileDescriptorProtos = [LOG_FILE_DESCRIPTOR, ...healthFileDescriptors()];
+  return new ReflectionService({ files: { format, type: {}, fileDescriptorProtos } });
+}

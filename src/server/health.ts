@@ -1,0 +1,69 @@
+import type { Server, ServerWritableStream } from "@grpc/grpc-js";
+import { HealthImplementation, service as HEALTH_SERVICE } from "grpc-health-check";
+import { LOG_SERVICE } from "../api/index.ts";
+
+type WatchCall = ServerWritableStream<{ service: string }, { status: string }>;
+
+/** "" is the server as a whole. */
+const SERVICES = ["", LOG_SERVICE];
+
+/**
+ * `grpc.health.v1.Health`. Watching is ours, since the library keeps every name that was ever
+ * watched and does not end its streams when a server wants to stop.
+ */
+export class Health {
+  readonly #library: HealthImplementation;
+  readonly #watchers = new Set<WatchCall>();
+  #serving: boolean;
+
+  constructor(serving: boolean) {
+    this.#serving = serving;
+    this.#library = new HealthImplementation();
+    this.setServing(serving);
+  }
+
+  setServing(serving: boolean): void {
+    this.#serving = serving;
+    for (const name of SERVICES) this.#library.setStatus(name, statusWord(serving));
+    for (const call of this.#watchers) this.#tell(call);
+  }
+
+  /** Ends all watches. */
+  close(): void {
+    for (const call of this.#watchers) call.end();
+    this.#watchers.clear();
+  }
+
+  addToServer(server: Server): void {
+    this.#library.addToServer({
+      addService: (definition, handlers) =>
+        server.addService(definition, {
+          ...handlers,
+          watch: (call: WatchCall) => {
+            this.#watch(call);
+          },
+        }),
+    });
+  }
+
+  #watch(call: WatchCall): void {
+    this.#watchers.add(call);
+    call.on("cancelled", () => this.#watchers.delete(call));
+    this.#tell(call);
+  }
+
+  #tell(call: WatchCall): void {
+    const known = SERVICES.includes(call.request.service);
+    call.write({ status: known ? statusWord(this.#serving) : "SERVICE_UNKNOWN" });
+  }
+}
+
+function statusWord(serving: boolean): "SERVING" | "NOT_SERVING" {
+  return serving ? "SERVING" : "NOT_SERVING";
+}
+
+/** `grpc/health/v1/health.proto`, serialized, with what it needs. */
+export function healthFileDescriptors(): Buffer[] {
+  const [method] = Object.values(HEALTH_SERVICE);
+  return method?.requestType.fileDescriptorProtos ?? [];
+}

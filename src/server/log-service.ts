@@ -1,0 +1,118 @@
+import type {
+  handleBidiStreamingCall,
+  handleServerStreamingCall,
+  handleUnaryCall,
+  ServerDuplexStream,
+  UntypedHandleCall,
+} from "@grpc/grpc-js";
+import {
+  decodeCreateProducerRequest,
+  decodeGetOffsetsRequest,
+  decodeGetServersRequest,
+  encodeCreateProducerResponse,
+  encodeGetOffsetsResponse,
+  encodeGetServersResponse,
+} from "../api/index.ts";
+import type { LogMethodName } from "../api/index.ts";
+import { limits, ProglogError } from "../base/index.ts";
+import { checkLogName, lazySignalOf, unary } from "./calls.ts";
+import { CONSUME_RESPONSES, consumeStream } from "./consume-stream.ts";
+import { consume } from "./consume.ts";
+import { InFlightBytes, ProduceStream } from "./produce-stream.ts";
+import { batchAppends, recordAppends } from "./produce.ts";
+import type { Appends } from "./produce.ts";
+import { BATCHES } from "./tail-page.ts";
+import type { Tails } from "./tails.ts";
+
+type Unary = handleUnaryCall<Buffer, Buffer>;
+type ServerStream = handleServerStreamingCall<Buffer, Buffer>;
+type Bidirectional = handleBidiStreamingCall<Buffer, Buffer>;
+
+/** A handler of the right kind for each of `LOG_METHODS`. */
+export interface LogHandlers extends Record<LogMethodName, UntypedHandleCall> {
+  Produce: Unary;
+  ProduceStream: Bidirectional;
+  ProduceBatches: Bidirectional;
+  Consume: Unary;
+  ConsumeStream: ServerStream;
+  ConsumeBatches: ServerStream;
+  CreateProducer: Unary;
+  GetOffsets: Unary;
+  GetServers: Unary;
+}
+
+/** The methods of `log.v1.Log` over one log. */
+export class LogService {
+  readonly #tails: Tails;
+  readonly #inFlight = new InFlightBytes();
+  readonly #produceStreams = new Set<ProduceStream>();
+  #stopped: ProglogError | undefined;
+
+  constructor(tails: Tails) {
+    this.#tails = tails;
+  }
+
+  /** What `server.addService` takes beside `LOG_METHODS`. */
+  handlers(): LogHandlers {
+    const { log } = this.#tails;
+    const records = recordAppends(log);
+    const batches = batchAppends(log);
+    return {
+      Produce: unary(async (request) => records.encode(await records.propose(request))),
+      ProduceStream: (call) => this.#produceStream(call, records),
+      ProduceBatches: (call) => this.#produceStream(call, batches),
+      Consume: unary((request, call) => consume(this.#tails, request, lazySignalOf(call))),
+      ConsumeStream: (call) => consumeStream(this.#tails, call, CONSUME_RESPONSES),
+      ConsumeBatches: (call) => consumeStream(this.#tails, call, BATCHES),
+      CreateProducer: unary((request, call) => this.#createProducer(request, lazySignalOf(call))),
+      GetOffsets: unary((request, call) => this.#getOffsets(request, lazySignalOf(call))),
+      GetServers: unary((request) => this.#getServers(request)),
+    };
+  }
+
+  /** Ends the streams of appends once what they proposed is answered, and takes no new ones. */
+  stop(error: ProglogError): void {
+    this.#stopped = error;
+    for (const stream of this.#produceStreams) stream.stop(error);
+  }
+
+  #produceStream(call: ServerDuplexStream<Buffer, Buffer>, appends: Appends): void {
+    const stream = new ProduceStream(call, appends, this.#inFlight, (closed) => {
+      this.#produceStreams.delete(closed);
+    });
+    this.#produceStreams.add(stream);
+    if (this.#stopped !== undefined) stream.stop(this.#stopped);
+  }
+
+  async #createProducer(bytes: Buffer, signal: () => AbortSignal): Promise<Buffer> {
+    const { log } = this.#tails;
+    const request = decodeCreateProducerRequest(bytes);
+    checkLogName(log, request.log);
+    if (Buffer.byteLength(request.name) > limits.producerNameBytesMax) {
+      throw new ProglogError(
+        "INVALID_ARGUMENT",
+        `a producer's name has at most ${limits.producerNameBytesMax} bytes`,
+      );
+    }
+    return encodeCreateProducerResponse(await log.createProducer(request.name, signal()));
+  }
+
+  async #getOffsets(bytes: Buffer, signal: () => AbortSignal): Promise<Buffer> {
+    const { log } = this.#tails;
+    const request = decodeGetOffsetsRequest(bytes);
+    checkLogName(log, request.log);
+    const { timestampMs } = request;
+    const atTimestamp =
+      timestampMs === undefined ? undefined : await log.offsetAtTime(timestampMs, signal());
+    return encodeGetOffsetsResponse({
+      lowest: log.lowestOffset,
+      next: log.highWatermark,
+      atTimestamp,
+    });
+  }
+
+  #getServers(bytes: Buffer): Buffer {
+    decodeGetServersRequest(bytes);
+    return encodeGetServersResponse(this.#tails.log.servers());
+  }
+}
