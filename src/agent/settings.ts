@@ -8,7 +8,9 @@ import type { ValueSchema } from "./values.ts";
 /** Everything an agent can be told. Each field is described, once, in `SETTINGS`. */
 export interface AgentConfig {
   readonly dataDir: string;
+  /** Empty: the data directory's own; for a new one the host name. */
   readonly nodeName: string;
+  /** Empty: the data directory's own; for a new one `proglog`. */
   readonly clusterName: string;
   readonly bindAddr: string;
   /** 0: any free port. */
@@ -59,14 +61,15 @@ export const SETTINGS: { readonly [Name in SettingName]: Setting<AgentConfig[Nam
     argument: "<name>",
     description: "this server's stable name, a DNS label",
     schema: values.dnsLabel,
-    fallback: () => labelOf(hostname()),
-    fallbackText: "the host name",
+    fallback: () => "",
+    fallbackText: "the data directory's; for a new one the host name",
   },
   clusterName: {
     argument: "<name>",
     description: "the cluster's name, checked whenever servers meet",
     schema: values.clusterName,
-    fallback: () => "proglog",
+    fallback: () => "",
+    fallbackText: "the data directory's; for a new one proglog",
   },
   bindAddr: {
     argument: "<host:port>",
@@ -181,6 +184,11 @@ export function keyOf(name: string): string {
 /** `dataDir` → `PROGLOG_DATA_DIR`. */
 export function variableOf(name: string): string {
   return `PROGLOG_${keyOf(name).replaceAll("-", "_").toUpperCase()}`;
+}
+
+/** The name of a new data directory when none was chosen. */
+export function defaultNodeName(): string {
+  return labelOf(hostname());
 }
 
 /** A DNS label from a host name: its first part, without what a label may not hold. */

@@ -23,15 +23,16 @@ export function text(expected: string, pattern = /^[^\0]+$/): ValueSchema<string
   );
 }
 
+/** Or nothing: the empty text. */
 export const dnsLabel: ValueSchema<string> = text(
   "a DNS label: up to 63 lower-case letters, digits and hyphens, no hyphen at either end",
-  /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/,
+  /^(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)?$/,
 );
 
-/** What may stand between `spiffe://` and the first slash. */
+/** What may stand between `spiffe://` and the first slash; or nothing. */
 export const clusterName: ValueSchema<string> = text(
   "a cluster name: up to 255 lower-case letters, digits, dots, hyphens and underscores",
-  /^[a-z0-9](?:[a-z0-9._-]{0,253}[a-z0-9])?$/,
+  /^(?:[a-z0-9](?:[a-z0-9._-]{0,253}[a-z0-9])?)?$/,
 );
 
 export function oneOf<const T extends string>(...words: readonly T[]): ValueSchema<T> {
@@ -145,9 +146,9 @@ export const optionalAddress: ValueSchema<string> = value("an address: host:port
     : undefined,
 );
 
-/** Web origins, as a list or as text with commas. */
+/** Web origins, as a list or as text with commas; `*` is all of them. */
 export const origins: ValueSchema<readonly string[]> = value(
-  "a list of origins, like http://localhost:3000,https://example.org",
+  "a list of origins, like http://localhost:3000,https://example.org, or *",
   (given) => {
     const read = commaList(given)?.map(readOrigin);
     return read?.every((origin) => origin !== undefined) ? read : undefined;
@@ -162,6 +163,7 @@ function commaList(given: unknown): string[] | undefined {
 }
 
 function readOrigin(given: string): string | undefined {
+  if (given === "*") return given;
   if (!URL.canParse(given)) return undefined;
   const { origin, href, protocol } = new URL(given);
   const isWeb = protocol === "http:" || protocol === "https:";

@@ -143,6 +143,8 @@ export const retryAttemptsMax = 5;
 /** The pause after a failed attempt; it doubles, with jitter, up to the second number. */
 export const retryDelayMsMin = 50;
 export const retryDelayMsMax = 2_000;
+/** The same for those who follow a log for days: servers are restarted, and come back. */
+export const followRetryAttemptsMax = 60;
 /** A producer that got no answer for so long, whatever it tried, gives up. */
 export const deliveryTimeoutMs = 60_000;
 /** A batch of the client's producer is sent when it has reached this size. */

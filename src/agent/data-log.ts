@@ -1,0 +1,95 @@
+import { access } from "node:fs/promises";
+import * as path from "node:path";
+import { gunzipBounded } from "../api/index.ts";
+import { ProglogError, soleVoter } from "../base/index.ts";
+import type { Observer } from "../base/index.ts";
+import { Log, openDataDirectory } from "../log/index.ts";
+import type { DataDirectory } from "../log/index.ts";
+import { ProducerTable, Replica } from "../replica/index.ts";
+import type { ServerDescription } from "../replica/index.ts";
+import type { AgentConfig } from "./settings.ts";
+import { defaultNodeName } from "./settings.ts";
+
+export type DataLogSettings = Pick<
+  AgentConfig,
+  "dataDir" | "nodeName" | "clusterName" | "fsync" | "segmentBytes" | "scrubBytesPerSecond"
+>;
+
+export interface DataLogOptions {
+  readonly observer?: Observer | undefined;
+  /** Told once when the disk failed: nothing can be acknowledged any more. */
+  readonly onFailure?: ((error: ProglogError) => void) | undefined;
+  /** Refuse a directory in which there is no log, instead of making one. */
+  readonly mustExist?: boolean | undefined;
+}
+
+/** A server's log, held by this process, without a server around it. */
+export interface DataLog extends AsyncDisposable {
+  readonly directory: DataDirectory;
+  readonly log: Log;
+  readonly producers: ProducerTable;
+  close(): Promise<void>;
+}
+
+/**
+ * Opens the log of a data directory the way a server does: takes the lock, cuts what an unclean stop
+ * has torn, and keeps the table of producers in step. Throws `LOCKED`, `UNSUPPORTED_FORMAT`,
+ * `CONFIGURATION`, `STORAGE_FAILED`, `DATA_LOSS`.
+ */
+export async function openDataLog(
+  settings: DataLogSettings,
+  options: DataLogOptions = {},
+): Promise<DataLog> {
+  const { observer, onFailure, mustExist = false } = options;
+  if (mustExist) await refuseEmpty(settings.dataDir);
+  const directory = await openDataDirectory(settings.dataDir, {
+    name: settings.nodeName || undefined,
+    clusterName: settings.clusterName || undefined,
+    nameIfNew: defaultNodeName(),
+  });
+  try {
+    const { name, replicaId } = directory.meta;
+    const producers = new ProducerTable();
+    const log = await Log.open({
+      directory: directory.logDirectory("default"),
+      state: producers,
+      initial: { configuration: soleVoter({ replicaId, name }), vote: replicaId },
+      segmentBytesMax: settings.segmentBytes,
+      fsync: settings.fsync === "always",
+      scrubBytesPerSecond: settings.scrubBytesPerSecond,
+      ...(observer === undefined ? {} : { observer }),
+      ...(onFailure === undefined ? {} : { onFailure }),
+    });
+    const close = async (): Promise<void> => {
+      try {
+        await log.close();
+      } finally {
+        await directory.close();
+      }
+    };
+    return { directory, log, producers, close, [Symbol.asyncDispose]: close };
+  } catch (error) {
+    await directory.close();
+    throw error;
+  }
+}
+
+async function refuseEmpty(directory: string): Promise<void> {
+  const isThere = async (name: string): Promise<boolean> =>
+    access(path.join(directory, name)).then(
+      () => true,
+      () => false,
+    );
+  if ((await isThere("meta.json")) || (await isThere("logs"))) return;
+  throw new ProglogError("CONFIGURATION", `there is no log in ${directory}`);
+}
+
+/** The replica over an opened log: what appends go through, with or without a server. */
+export function startReplica(
+  { log, producers, directory }: DataLog,
+  describe: () => ServerDescription,
+  observer?: Observer,
+): Promise<Replica> {
+  const { replicaId } = directory.meta;
+  return Replica.start({ log, producers, replicaId, describe, gunzip: gunzipBounded, observer });
+}

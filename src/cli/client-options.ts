@@ -1,0 +1,85 @@
+import { InvalidArgumentError, Option } from "commander";
+import type { Command } from "commander";
+import { limits } from "../base/index.ts";
+import { connect } from "../client/index.ts";
+import type { Client, Position } from "../client/index.ts";
+import type { CommonOptions } from "./run.ts";
+
+/** Options of every command that talks to a server. */
+export interface ClientOptions extends CommonOptions {
+  readonly address: string;
+  readonly timeout: number;
+}
+
+const ADDRESS = "127.0.0.1:8400";
+const TIMEOUT_SECONDS = 10;
+
+export function addClientOptions(command: Command): void {
+  const given = process.env["PROGLOG_ADDRESS"];
+  const address = given === undefined || given === "" ? ADDRESS : given;
+  command
+    .addOption(
+      new Option("-a, --address <host:port>", "the server's RPC address").default(
+        address,
+        `PROGLOG_ADDRESS, else ${ADDRESS}`,
+      ),
+    )
+    .addOption(timeoutOption());
+}
+
+export function timeoutOption(): Option {
+  return new Option("--timeout <seconds>", "how long a server may take to answer")
+    .default(TIMEOUT_SECONDS)
+    .argParser((text) => positive(text, "seconds"));
+}
+
+export function connectTo(address: string, timeoutSeconds: number): Client {
+  return connect(address, { timeoutMs: 1_000 * timeoutSeconds });
+}
+
+/**
+ * A client for those who follow a log for days: it outlasts a restart of the server. Fails at once
+ * when there is no server to begin with.
+ */
+export async function connectToFollow(
+  address: string,
+  timeoutSeconds: number,
+  signal: AbortSignal,
+): Promise<Client> {
+  const timeoutMs = 1_000 * timeoutSeconds;
+  await using first = connect(address, { timeoutMs });
+  await first.offsets({ signal });
+  const retry = {
+    attemptsMax: limits.followRetryAttemptsMax,
+    delayMsMin: limits.retryDelayMsMin,
+    delayMsMax: limits.retryDelayMsMax,
+  };
+  return connect(address, { timeoutMs, retry });
+}
+
+function positive(text: string, unit: string): number {
+  const number = Number(text);
+  if (Number.isFinite(number) && number > 0) return number;
+  throw new InvalidArgumentError(`Give a number of ${unit} above 0.`);
+}
+
+/** A whole number of something, from `least` on. */
+export function wholeNumber(least: number): (text: string) => number {
+  return (text) => {
+    const number = Number(text);
+    if (/^\d+$/.test(text) && Number.isSafeInteger(number) && number >= least) return number;
+    throw new InvalidArgumentError(`Give a whole number of at least ${least}.`);
+  };
+}
+
+/** `start`, `end`, an offset, or a time. */
+export function position(text: string): Position {
+  if (text === "start" || text === "end") return text;
+  if (/^\d+$/.test(text) && Number.isSafeInteger(Number(text))) return Number(text);
+  const isDate = /^\d{4}-\d\d-\d\d(?:[T ][\d:.]+(?:Z|[+-]\d\d:?\d\d)?)?$/.test(text);
+  const date = new Date(text);
+  if (isDate && !Number.isNaN(date.getTime())) return date;
+  throw new InvalidArgumentError(
+    "Give start, end, an offset, or a time like 2026-01-31 or 2026-01-31T12:00:00Z.",
+  );
+}

@@ -1,0 +1,52 @@
+import { randomBytes } from "node:crypto";
+import { rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import * as path from "node:path";
+import type { Command } from "commander";
+import { loadConfig } from "../../agent/index.ts";
+import { ProglogError } from "../../base/index.ts";
+import { addAgentOptions, settingFlags } from "../agent-options.ts";
+import { run } from "../run.ts";
+import type { CommonOptions } from "../run.ts";
+import { serve } from "../serve.ts";
+import { say } from "../terminal.ts";
+
+interface DevOptions extends CommonOptions {
+  readonly configFile?: string;
+  readonly replicas: string;
+}
+
+const HTTP_PORT = 8080;
+
+export function define(command: Command): void {
+  addAgentOptions(command, {
+    httpPort: String(HTTP_PORT),
+    dataDir: "a temporary one, removed at the end",
+  });
+  command
+    .option("--replicas <number>", "servers to start; this version knows 1", "1")
+    .option("--json", "tell events as JSON lines")
+    .action(async (options: DevOptions & Readonly<Record<string, unknown>>) => {
+      await run(options, async (context) => {
+        if (options.replicas !== "1") {
+          const message = `--replicas ${options.replicas}: this version serves one replica only`;
+          throw new ProglogError("CONFIGURATION", message);
+        }
+        const throwAway = path.join(tmpdir(), `proglog-dev-${randomBytes(6).toString("hex")}`);
+        const config = await loadConfig({
+          defaults: { dataDir: throwAway, httpPort: HTTP_PORT },
+          configFile: options.configFile,
+          env: process.env,
+          flags: settingFlags(options),
+        });
+        const isThrownAway = config.dataDir === throwAway;
+        if (isThrownAway) say(`the data is removed at the end; --data-dir keeps it`);
+        try {
+          await serve(context, config);
+        } finally {
+          if (isThrownAway) await rm(throwAway, { recursive: true, force: true });
+        }
+        return undefined;
+      });
+    });
+}

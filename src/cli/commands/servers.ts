@@ -1,0 +1,33 @@
+import type { Command } from "commander";
+import type { ServerListing } from "../../client/index.ts";
+import { addClientOptions, connectTo } from "../client-options.ts";
+import type { ClientOptions } from "../client-options.ts";
+import { run } from "../run.ts";
+import { table } from "../table.ts";
+
+const HEADINGS = ["id", "rpc address", "http address", "role", "leads", "next offset", "fsync"];
+
+export function define(command: Command): void {
+  addClientOptions(command);
+  command.option("--json", "print one JSON object").action(async (options: ClientOptions) => {
+    await run(options, async ({ out, json, signal }) => {
+      await using client = connectTo(options.address, options.timeout);
+      const listings = await client.servers({ signal });
+      if (json) out.json(listings);
+      else out.line(table([HEADINGS, ...listings.servers.map(row)]));
+      return undefined;
+    });
+  });
+}
+
+function row(server: ServerListing): string[] {
+  return [
+    server.id,
+    server.rpcAddress,
+    server.httpAddress || "-",
+    server.role,
+    server.isLeader ? "yes" : "no",
+    String(server.highWatermark),
+    server.fsyncRelaxed ? "relaxed" : "always",
+  ];
+}
