@@ -191,7 +191,7 @@ test("an entry that would have been refused changes nothing", () => {
   feed.records(1, { ...producer, sequence: 0 });
   const before = feed.table.encode();
   feed.records(1, { ...producer, sequence: 5 });
-  feed.records(1, { ...producer, epoch: 9, sequence: 0 });
+  feed.records(1, { ...producer, epoch: 9, sequence: 1 });
   feed.records(1, { id: 1234, epoch: 0, sequence: 0 });
   feed.records(1);
   assert.deepEqual(feed.table.encode(), before);

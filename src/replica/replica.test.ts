@@ -30,11 +30,11 @@ async function rejects(
 
 /** Whether a promise is still waiting when everything that can run has run. */
 async function isPending(promise: Promise<unknown>): Promise<boolean> {
-  const waiting = Symbol();
-  await afterTurn();
-  await afterTurn();
-  const first = await Promise.race([promise.catch(() => undefined), Promise.resolve(waiting)]);
-  return first === waiting;
+  let settled = false;
+  const settle = (): void => void (settled = true);
+  promise.then(settle, settle);
+  for (let turn = 0; turn < 3; turn++) await afterTurn();
+  return !settled;
 }
 
 const offsets = (answers: readonly AppendAnswer[]): number[] => answers.map((a) => a.baseOffset);
@@ -197,7 +197,9 @@ test("one turn decides a bounded number, even of empty records", async () => {
   const appends = Array.from({ length: limits.groupProposalsMax + 1 }, () =>
     replica.append({ value: null }),
   );
+  const before = log.syncCount;
   await Promise.all(appends);
+  assert.equal(log.syncCount - before, 2);
   assert.deepEqual(
     recordEntries(log).map(({ recordCount }) => recordCount),
     [limits.groupProposalsMax, 1],
@@ -311,6 +313,19 @@ test("five batches of a producer are in flight, the sixth is refused and may com
   await rejects(send(5), "TOO_MANY_IN_FLIGHT", true);
   assert.deepEqual(offsets(await Promise.all(sent)), [0, 1, 2, 3, 4]);
   assert.equal((await send(5)).baseOffset, 5);
+});
+
+test("a refusal of a sequence waits for the batches that it was decided by", async () => {
+  const { log, replica } = await startFixture();
+  const producer = await replica.createProducer("");
+  log.automatic = false;
+  const first = replica.append(record, { stamp: { ...producer, sequence: 0 } });
+  const gap = replica.append(record, { stamp: { ...producer, sequence: 2 } });
+  const refused = rejects(gap, "SEQUENCE_GAP", true);
+  await log.syncBegun();
+  assert.ok(await isPending(gap));
+  log.endSync();
+  await Promise.all([first, refused]);
 });
 
 test("unknown producers, gaps and forgotten sequences are refused, and nothing is appended", async () => {
@@ -646,7 +661,9 @@ test("the log's start never moves back, and never beyond what is committed", asy
   await Promise.all([replica.append(record), replica.append(record), replica.append(record)]);
   await Promise.all([replica.deleteBefore(2), replica.deleteBefore(1)]);
   assert.equal(replica.lowestOffset, 2);
+  const entries = log.entries.length;
   await replica.deleteBefore(1);
+  assert.equal(log.entries.length, entries, "nothing to delete is no entry");
   await rejects(replica.deleteBefore(4), "OFFSET_OUT_OF_RANGE", false);
   await rejects(replica.read(1, 10), "OFFSET_OUT_OF_RANGE", false);
   assert.equal(log.startedAt.at(-1)?.offset, 2);
