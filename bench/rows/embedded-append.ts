@@ -1,0 +1,99 @@
+import { closeSync, fdatasync, openSync, write } from "node:fs";
+import { rm } from "node:fs/promises";
+import { join } from "node:path";
+import { openLog } from "../../src/log/open-log.ts";
+import { ratedAgainst } from "../support/result.ts";
+import type { RowResult } from "../support/result.ts";
+import { pairsOf } from "../support/row.ts";
+import type { RowContext } from "../support/row.ts";
+import { inPairs } from "../support/statistics.ts";
+import { Checker, VALUE_BYTES, valueOf } from "../support/values.ts";
+
+const BATCH_RECORDS = 500;
+/** While one batch is being synced the next is encoded, and each still has a sync of its own. */
+const IN_FLIGHT = 2;
+
+/** Appends of the engine alone, against writing and syncing the same bytes with nothing around. */
+async function run(context: RowContext): Promise<RowResult[]> {
+  const batches = context.quick ? 1_000 : 4_000;
+  let groupBytes = 0;
+  const ours = async (): Promise<number> => {
+    const done = await append(context, batches);
+    groupBytes = done.groupBytes;
+    return done.recordsPerSecond;
+  };
+  const measured = await inPairs(pairsOf(context), ours, () =>
+    writeRaw(context.directory, batches, groupBytes),
+  );
+  const note =
+    `the limit is fs.write + fs.fdatasync of ${groupBytes} bytes, one after the other; ` +
+    `${batches} batches a round, ${IN_FLIGHT} appends in flight, a sync for each`;
+  const named = {
+    row: `embedded append, ${VALUE_BYTES} B x ${BATCH_RECORDS}, fsync per batch`,
+    unit: "records/s",
+    note,
+  };
+  return [ratedAgainst(named, measured, { is: ">=", bound: 0.5 })];
+}
+
+interface Appended {
+  readonly recordsPerSecond: number;
+  /** What one batch takes in the file, everything included. */
+  readonly groupBytes: number;
+}
+
+async function append(context: RowContext, batches: number): Promise<Appended> {
+  const directory = join(context.directory, "log");
+  const inputs = Array.from({ length: batches * BATCH_RECORDS }, (_, n) => ({ value: valueOf(n) }));
+  const log = await openLog(directory);
+  let next = 0;
+  const lane = async (): Promise<void> => {
+    while (next < batches) {
+      const from = BATCH_RECORDS * next++;
+      const { baseOffset } = await log.append(inputs.slice(from, from + BATCH_RECORDS));
+      if (baseOffset !== from) throw new Error(`offset ${baseOffset} came instead of ${from}`);
+    }
+  };
+  const startMs = performance.now();
+  await Promise.all(Array.from({ length: IN_FLIGHT }, lane));
+  const seconds = (performance.now() - startMs) / 1000;
+  const groupBytes = Math.round(log.engine.sizeBytes / batches);
+  await log.close();
+  if (context.check) await check(directory, inputs.length);
+  await rm(directory, { recursive: true });
+  return { recordsPerSecond: inputs.length / seconds, groupBytes };
+}
+
+async function check(directory: string, count: number): Promise<void> {
+  const checker = new Checker("embedded append");
+  const log = await openLog(directory);
+  for await (const { offset, value } of log.records()) checker.take(value, offset);
+  await log.close();
+  checker.end(count);
+}
+
+async function writeRaw(directory: string, groups: number, groupBytes: number): Promise<number> {
+  const path = join(directory, "raw");
+  const file = openSync(path, "w");
+  const bytes = Buffer.alloc(groupBytes);
+  for (let at = 0; at + VALUE_BYTES <= groupBytes; at += VALUE_BYTES) valueOf(at).copy(bytes, at);
+  const startMs = performance.now();
+  for (let group = 0; group < groups; group++) {
+    await writeAndSync(file, bytes, group * groupBytes);
+  }
+  const seconds = (performance.now() - startMs) / 1000;
+  closeSync(file);
+  await rm(path);
+  return (groups * BATCH_RECORDS) / seconds;
+}
+
+function writeAndSync(file: number, bytes: Buffer, position: number): Promise<void> {
+  return new Promise((resolve, reject) => {
+    write(file, bytes, 0, bytes.length, position, (failure) => {
+      if (failure !== null) reject(failure);
+      else fdatasync(file, (error) => (error === null ? resolve() : reject(error)));
+    });
+  });
+}
+
+export const row = { run };
