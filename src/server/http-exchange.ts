@@ -1,0 +1,180 @@
+import type { IncomingMessage, ServerResponse } from "node:http";
+import { messageOf, NOT_APPENDED_HEADER, WIRE_STATUS } from "../api/index.ts";
+import { ProglogError } from "../base/index.ts";
+import type { Observer } from "../base/index.ts";
+import { failureOf } from "./failures.ts";
+import { declaredLength } from "./http-body.ts";
+import type { BodyReader, TooLarge } from "./http-body.ts";
+import type { HttpLimits } from "./http-limits.ts";
+import { linger } from "./http-linger.ts";
+import type { Headers } from "./http-origin.ts";
+
+export const JSON_TYPE = "application/json";
+
+/** What all exchanges of a gateway share. */
+export interface ExchangeHost {
+  readonly limits: HttpLimits;
+  readonly bodies: BodyReader;
+  readonly observer: Observer;
+  /** No further request is wanted on any connection. */
+  readonly closing: boolean;
+}
+
+/** One request and its one answer. */
+export class Exchange {
+  readonly request: IncomingMessage;
+  readonly response: ServerResponse;
+  readonly path: string;
+  /** What stands after the `?`. */
+  readonly search: string;
+  /**
+   * The log was asked to append: from here on only the log can say that it did not. Before, every
+   * failure of a POST carries `proglog-not-appended`.
+   */
+  proposed = false;
+  /** Sent with every answer. */
+  headers: Headers = {};
+  readonly #host: ExchangeHost;
+  /** The client waits for a word before it sends its body. */
+  #awaitsContinue: boolean;
+  #bodyRefused = false;
+  #controller: AbortController | undefined;
+
+  constructor(
+    host: ExchangeHost,
+    request: IncomingMessage,
+    response: ServerResponse,
+    awaitsContinue: boolean,
+  ) {
+    this.#host = host;
+    this.request = request;
+    this.response = response;
+    this.#awaitsContinue = awaitsContinue;
+    const target = request.url ?? "";
+    const mark = target.indexOf("?");
+    this.path = mark < 0 ? target : target.slice(0, mark);
+    this.search = mark < 0 ? "" : target.slice(mark + 1);
+  }
+
+  /** Aborted when the client goes away before it has its answer. */
+  get signal(): AbortSignal {
+    if (this.#controller !== undefined) return this.#controller.signal;
+    const controller = new AbortController();
+    this.#controller = controller;
+    const abort = (): void => {
+      if (this.response.writableFinished) return;
+      controller.abort(new ProglogError("CANCELLED", "the client went away"));
+    };
+    if (this.response.destroyed) abort();
+    else this.response.once("close", abort);
+    return controller.signal;
+  }
+
+  /** The whole body, in memory. Throws what `tooLarge` says when it is longer than allowed. */
+  async readBody(tooLarge: TooLarge): Promise<Buffer> {
+    const { bodies } = this.#host;
+    try {
+      bodies.check(this.request, tooLarge);
+      if (this.#awaitsContinue) {
+        this.#awaitsContinue = false;
+        this.response.writeContinue();
+      }
+      return await bodies.read(this.request, tooLarge);
+    } catch (error) {
+      this.#bodyRefused = true;
+      throw error;
+    }
+  }
+
+  json(status: number, value: unknown, headers?: Headers): void {
+    this.answer(status, JSON_TYPE, `${JSON.stringify(value)}\n`, headers);
+  }
+
+  answer(status: number, contentType: string, text: string, headers?: Headers): void {
+    const { response } = this;
+    if (response.destroyed) return;
+    const lastOfConnection = this.#lastOfConnection;
+    response.writeHead(status, {
+      "content-type": contentType,
+      "content-length": Buffer.byteLength(text),
+      "x-content-type-options": "nosniff",
+      ...this.headers,
+      ...headers,
+      ...(lastOfConnection ? { connection: "close" } : undefined),
+    });
+    if (this.#receivesBody) linger(this.request, response, text, this.#host.limits);
+    else response.end(text);
+  }
+
+  /** An answer without a body. */
+  empty(status: number, headers?: Headers): void {
+    this.response.writeHead(status, {
+      ...this.headers,
+      ...headers,
+      ...(this.#lastOfConnection ? { connection: "close" } : undefined),
+    });
+    this.response.end();
+  }
+
+  /** An answer whose end is not known yet; what follows is written to the response. */
+  startStream(contentType: string): void {
+    // Read to its end, or nobody would notice that the client has gone.
+    this.request.resume();
+    this.response.writeHead(200, {
+      "content-type": contentType,
+      "cache-control": "no-store",
+      // Proxies that buffer would hold back what is waited for.
+      "x-accel-buffering": "no",
+      ...this.headers,
+    });
+    this.response.flushHeaders();
+  }
+
+  fail(caught: unknown, headers?: Headers): void {
+    const failure = failureOf(caught);
+    const { code } = failure;
+    const status = WIRE_STATUS[code].http;
+    this.#host.observer.count("http_errors_total");
+    if (status === 500) {
+      this.#host.observer.log("error", "http.request-failed", {
+        method: this.request.method,
+        path: this.path.slice(0, 100),
+        code,
+        reason: failure.message,
+      });
+    }
+    if (this.response.headersSent) {
+      this.response.destroy();
+      return;
+    }
+    const nothing = failure.notAppended || (!this.proposed && this.request.method === "POST");
+    this.json(status, errorBody(failure), {
+      ...(nothing ? { [NOT_APPENDED_HEADER]: "1" } : undefined),
+      ...headers,
+    });
+  }
+
+  get #lastOfConnection(): boolean {
+    return this.#host.closing || this.#receivesBody;
+  }
+
+  /**
+   * More of the request may come than anybody wants to read before the next one: a body that was
+   * refused, or that nobody asked for and that is long, or whose sender still waits for a word.
+   */
+  get #receivesBody(): boolean {
+    if (this.#bodyRefused) return true;
+    if (this.request.complete) return false;
+    const length = declaredLength(this.request);
+    if (length === 0) return false;
+    return this.#awaitsContinue || length === undefined || length > this.#host.limits.bodyBytesMax;
+  }
+}
+
+/** How every failure looks, in an answer as within a stream. */
+export function errorBody(failure: ProglogError): unknown {
+  // What is not ours may speak of the inside.
+  const foreign = failure.code === "INTERNAL" && failure.cause !== undefined;
+  const message = foreign ? "internal error" : messageOf(failure);
+  return { error: { code: failure.code, message, details: failure.details } };
+}
