@@ -1,4 +1,4 @@
-import { readFileSync, readdirSync } from "node:fs";
+import { existsSync, readFileSync, readdirSync } from "node:fs";
 import { dirname, join, normalize, sep } from "node:path";
 import ts from "typescript";
 
@@ -14,6 +14,7 @@ export interface Source {
 
 /** The TypeScript files below a folder of the repository, generated code excepted. */
 export function readSources(folder: string, base: string = root): Source[] {
+  if (!existsSync(join(base, folder))) return [];
   return readdirSync(join(base, folder), { recursive: true, encoding: "utf8" })
     .map((name) => join(folder, name).split(sep).join("/"))
     .filter((path) => path.endsWith(".ts") && !path.includes("/gen/"))
