@@ -210,6 +210,19 @@ test("the payload of a created producer is what the format says", () => {
   }
 });
 
+test("the bytes of a table are what the format says", () => {
+  const feed = new Feed();
+  feed.records(258);
+  const producer = feed.create("é");
+  feed.records(3, { ...producer, sequence: 0 });
+  const u64 = (value: number): number[] => [value & 255, value >> 8, 0, 0, 0, 0, 0, 0];
+  const batch = [0, 0, 0, 0, 3, 0, 0, 0, ...u64(258), ...u64(3), ...u64(3), ...u64(1000)];
+  assert.deepEqual(
+    [...feed.table.encode()],
+    [1, 0, 0, 0, 1, 0, 0, 0, ...u64(2), ...u64(3), 0, 0, 2, 0, 1, 0xc3, 0xa9, ...batch],
+  );
+});
+
 test("no bytes are the empty table, and the empty table has no bytes", () => {
   const feed = new Feed();
   assert.equal(feed.table.encode().length, 0);
