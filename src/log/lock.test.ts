@@ -101,10 +101,14 @@ test("a stopped process still holds its lock and is named", () =>
 test("the lock does not keep its process alive, and is free after it ended by itself", () =>
   withDirectory(async (directory) => {
     const { child } = await startHolder(directory);
-    const exited = once(child, "exit");
-    child.disconnect();
-    assert.deepEqual(await exited, [0, null]);
-    await (await lockDirectory(directory)).release();
+    try {
+      const exited = once(child, "exit", { signal: AbortSignal.timeout(20_000) });
+      child.disconnect();
+      assert.deepEqual(await exited, [0, null]);
+      await (await lockDirectory(directory)).release();
+    } finally {
+      await end(child);
+    }
   }));
 
 test("of many that come at once exactly one gets the lock", () =>

@@ -1,5 +1,6 @@
 import { join } from "node:path";
 import { assert, ProglogError } from "../base/index.ts";
+import type { Configuration } from "../base/index.ts";
 import type { Control } from "./control.ts";
 import { controlAfter } from "./control.ts";
 import {
@@ -13,6 +14,7 @@ import {
 import type { FoundSegment } from "./directory.ts";
 import type { DiskFile } from "./disk.ts";
 import { durably } from "./durably.ts";
+import { FENCE_BYTES, writeFence } from "./entry.ts";
 import type { FilePool } from "./file-pool.ts";
 import { Indexes } from "./indexes.ts";
 import { finishInstall } from "./install.ts";
@@ -74,14 +76,19 @@ export async function recover(context: RecoveryContext): Promise<Recovered> {
   const stateFile = isFresh ? await createState(context, freshHardState(context)) : opened;
   const chain = await findChain(context, found.firstIndexes, stateFile?.mark);
   if (chain.length === 0) chain.push(await createFirst(context, stateFile));
-  const active = await openActive(context, chain, stateFile?.mark);
+  const { configuration } = stateFile?.hard ?? freshHardState(context);
+  const active = await openActive(context, chain, { mark: stateFile?.mark, configuration });
   const hard = lostHardState(active.control, active.segment.end.term);
   const kept = stateFile ?? (await createState(context, hard));
   await sweep(disk, directory, {
     firstIndexes: chain.map((each) => each.firstIndex),
     closingSide: active.clean ? active.segment.end.index : undefined,
   });
-  if (!active.clean) await durably(kept.saveMark(markOf(active.segment)));
+  if (!active.clean) {
+    // The names that are found here may not outlive a power cut yet, and entries will rely on them.
+    await durably(disk.syncDirectory(directory));
+    await durably(kept.saveMark(markOf(active.segment)));
+  }
   return {
     ...active,
     stateFile: kept,
@@ -230,7 +237,7 @@ interface Active {
 async function openActive(
   context: RecoveryContext,
   chain: readonly ChainLink[],
-  mark: SyncedMark | undefined,
+  { mark, configuration }: { mark: SyncedMark | undefined; configuration: Configuration },
 ): Promise<Active> {
   const link = chain[chain.length - 1] as ChainLink;
   const { options } = context;
@@ -244,7 +251,7 @@ async function openActive(
         ? await openClean(context, link, mark)
         : undefined;
     if (clean !== undefined) return { ...clean, file };
-    const side = await activeSide(context, chain);
+    const side = await activeSide(context, chain, configuration);
     return { ...(await openUnclean(context, link, side, file, mark)), file };
   } catch (error) {
     await file.close();
@@ -301,22 +308,29 @@ async function openUnclean(
       return undefined;
     },
   });
-  await settle(file, result);
+  await settle(file, result, side.salt);
   segment.useIndexes(indexes);
   segment.shrink(result.endPosition, result.cursor);
-  segment.noteDamage(result.damage);
   const commitIndex = Math.max(side.commitIndex, result.commitIndex);
-  const { tornBytes, damage } = result;
+  const { tornBytes } = result;
+  const damage = result.damage.filter((range) => range.fence === undefined);
+  segment.noteDamage(damage);
   return { segment, control, commitIndex, tornBytes, damage, clean: false };
 }
 
 /**
- * Cuts the torn tail, then writes what lies above the last fence once more and syncs it. After a
- * failed sync the page cache shows bytes that the disk does not have; writing them again is what makes
- * the two agree.
+ * Cuts the torn tail, mends damaged fences, then writes what lies above the last good fence once more
+ * and syncs it all. After a failed sync the page cache shows bytes that the disk does not have; writing
+ * them again is what makes the two agree.
  */
-async function settle(file: DiskFile, result: ScanResult): Promise<void> {
+async function settle(file: DiskFile, result: ScanResult, salt: Uint8Array): Promise<void> {
   if (result.tornBytes > 0) await file.truncate(result.endPosition);
+  for (const { fence, position } of result.damage) {
+    if (fence === undefined) continue;
+    const bytes = new Uint8Array(FENCE_BYTES);
+    writeFence(bytes, 0, fence, salt);
+    await file.write(bytes, position);
+  }
   const from = result.lastFencePosition;
   const bytes = new Uint8Array(result.endPosition - from);
   const read = await file.read(bytes, from);
@@ -325,36 +339,50 @@ async function settle(file: DiskFile, result: ScanResult): Promise<void> {
   await durably(file.sync());
 }
 
-/** The active segment's whole `.side`, made anew from the segment before when it is damaged. */
-async function activeSide(context: RecoveryContext, chain: readonly ChainLink[]): Promise<Side> {
-  const { options, files } = context;
-  const { disk, directory, state } = options;
+/** The active segment's whole `.side`, made anew when it is damaged. */
+async function activeSide(
+  context: RecoveryContext,
+  chain: readonly ChainLink[],
+  configuration: Configuration,
+): Promise<Side> {
+  const { disk, directory } = context.options;
   const link = chain[chain.length - 1] as ChainLink;
-  const bytes = await readWhole(disk, segmentPath(directory, link.firstIndex, "side"));
+  const path = segmentPath(directory, link.firstIndex, "side");
+  const bytes = await readWhole(disk, path);
   const side = bytes && decodeSide(bytes);
   if (side !== undefined) return side;
+  const rebuilt =
+    link.firstIndex === 1
+      ? { ...link.head, configuration, configurationIndex: 0, state: new Uint8Array(0) }
+      : await sideFromSegmentBefore(context, chain);
+  if (rebuilt === undefined) throw unreadableSide(directory, link.firstIndex);
+  await writeSide(disk, path, rebuilt);
+  await durably(disk.syncDirectory(directory));
+  return rebuilt;
+}
+
+/** What is true before a segment is what is true after the one before it. */
+async function sideFromSegmentBefore(
+  { options, files }: RecoveryContext,
+  chain: readonly ChainLink[],
+): Promise<Side | undefined> {
   const before = sealedSegments({ options, files }, chain).pop();
-  const beforeSide = await before?.readSide();
-  if (before === undefined || beforeSide === undefined) {
-    throw unreadableSide(directory, link.firstIndex);
-  }
-  let control: Control = beforeSide;
-  state.restore(beforeSide.state);
+  const side = await before?.readSide();
+  if (before === undefined || side === undefined) return undefined;
+  let control: Control = side;
+  options.state.restore(side.state);
   await before.scan({
     onEntry: (entry) => {
       control = controlAfter(control, entry);
-      state.apply(entry);
+      options.state.apply(entry);
       return undefined;
     },
   });
-  const rebuilt: Side = {
-    ...link.head,
+  return {
+    ...(chain[chain.length - 1] as ChainLink).head,
     ...control,
     previousFirstIndex: before.firstIndex,
     previousBytes: before.sizeBytes,
-    state: state.encode(),
+    state: options.state.encode(),
   };
-  await writeSide(disk, segmentPath(directory, link.firstIndex, "side"), rebuilt);
-  await durably(disk.syncDirectory(directory));
-  return rebuilt;
 }

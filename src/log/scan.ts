@@ -37,6 +37,8 @@ export interface DamagedRange {
   /** In the segment's file, in bytes. */
   readonly position: number;
   readonly endPosition: number;
+  /** When only a fence was damaged: what it must have said. Writing it again mends the segment. */
+  readonly fence?: Fence;
 }
 
 export interface ScanOptions {
@@ -213,6 +215,8 @@ class Scan {
     const wholeButForSalt =
       !hasSalt && isFence(frame, 0, FENCE_BYTES) && frameIsIntact(frame, 0, FENCE_BYTES);
     if (!hasSalt && !wholeButForSalt) return false;
+    // Half a fence and the beginning of a whole one can look like a damaged fence too.
+    if (!(await this.#isIntactAt(this.#position + FENCE_BYTES))) return false;
     this.#report({
       fromIndex: this.#cursor.index,
       toIndex: this.#cursor.index - 1,
@@ -220,9 +224,30 @@ class Scan {
       toOffset: this.#cursor.offset,
       position: this.#position,
       endPosition: this.#position + FENCE_BYTES,
+      fence: this.#fenceHere(),
     });
     this.#position += FENCE_BYTES;
     return true;
+  }
+
+  async #isIntactAt(position: number): Promise<boolean> {
+    if (position === this.#options.sizeBytes) return true;
+    if (!(await this.#window.load(position, 4))) return false;
+    const claimed = claimedFrameBytes(this.#window.bytes, this.#window.at(position));
+    if (claimed === BAD_FRAME || !(await this.#window.load(position, claimed))) return false;
+    return frameIsIntact(this.#window.bytes, this.#window.at(position), claimed);
+  }
+
+  #fenceHere(): Fence {
+    const { index, term, offset, appendedAt } = this.#cursor;
+    return {
+      index: index - 1,
+      term,
+      nextOffset: offset,
+      appendedAt,
+      unsynced: 0,
+      commitIndex: this.#commitIndex,
+    };
   }
 
   /** Finds the next fence that proves the bytes before it durable, and goes on there. */
