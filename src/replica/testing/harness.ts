@@ -1,4 +1,7 @@
-import type { Clock } from "../../base/index.ts";
+import assert from "node:assert/strict";
+import { setImmediate as afterTurn } from "node:timers/promises";
+import { ProglogError } from "../../base/index.ts";
+import type { AppendAnswer, Clock, ErrorCode, RecordInput } from "../../base/index.ts";
 import { ENTRY_TYPE } from "../../log/index.ts";
 import type { Entry } from "../../log/index.ts";
 import type { ReplicaOptions } from "../options.ts";
@@ -72,4 +75,33 @@ export function recordEntries({ entries }: { readonly entries: readonly Entry[] 
 
 export function bytesOf(text: string): Uint8Array {
   return new TextEncoder().encode(text);
+}
+
+export const record: RecordInput = { value: bytesOf("v") };
+
+export const offsets = (answers: readonly AppendAnswer[]): number[] =>
+  answers.map(({ baseOffset }) => baseOffset);
+
+/** Rejects with this code, and with or without the word that nothing was appended. */
+export async function rejects(
+  promise: Promise<unknown>,
+  code: ErrorCode,
+  notAppended: boolean,
+): Promise<ProglogError> {
+  const error = await promise.then(
+    () => assert.fail(`resolved instead of ${code}`),
+    (caught: unknown) => caught,
+  );
+  assert.ok(error instanceof ProglogError, String(error));
+  assert.equal(`${error.code} ${error.notAppended}`, `${code} ${notAppended}`);
+  return error;
+}
+
+/** Whether a promise is still waiting when everything that can run has run. */
+export async function isPending(promise: Promise<unknown>): Promise<boolean> {
+  let settled = false;
+  const settle = (): void => void (settled = true);
+  promise.then(settle, settle);
+  for (let turn = 0; turn < 3; turn++) await afterTurn();
+  return !settled;
 }
