@@ -42,7 +42,6 @@ export class BodyReader {
         chunks = [];
       };
       const fail = (error: ProglogError): void => {
-        if (!open) return;
         close();
         reject(error);
       };
@@ -60,7 +59,9 @@ export class BodyReader {
         close();
         resolve(body);
       });
-      const onGone = (): void => fail(new ProglogError("CANCELLED", "the client went away"));
+      const onGone = (): void => {
+        if (open) fail(new ProglogError("CANCELLED", "the client went away"));
+      };
       request.on("error", onGone);
       request.on("close", onGone);
     });

@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
+import type { Socket } from "node:net";
 import { messageOf, NOT_APPENDED_HEADER, WIRE_STATUS } from "../api/index.ts";
 import { ProglogError } from "../base/index.ts";
 import type { Observer } from "../base/index.ts";
@@ -38,7 +39,6 @@ export class Exchange {
   /** The client waits for a word before it sends its body. */
   #awaitsContinue: boolean;
   #bodyRefused = false;
-  #controller: AbortController | undefined;
 
   constructor(
     host: ExchangeHost,
@@ -56,18 +56,9 @@ export class Exchange {
     this.search = mark < 0 ? "" : target.slice(mark + 1);
   }
 
-  /** Aborted when the client goes away before it has its answer. */
+  /** Aborted when the client goes away. */
   get signal(): AbortSignal {
-    if (this.#controller !== undefined) return this.#controller.signal;
-    const controller = new AbortController();
-    this.#controller = controller;
-    const abort = (): void => {
-      if (this.response.writableFinished) return;
-      controller.abort(new ProglogError("CANCELLED", "the client went away"));
-    };
-    if (this.response.destroyed) abort();
-    else this.response.once("close", abort);
-    return controller.signal;
+    return signalOf(this.request.socket);
   }
 
   /** The whole body, in memory. Throws what `tooLarge` says when it is longer than allowed. */
@@ -169,6 +160,25 @@ export class Exchange {
     if (length === 0) return false;
     return this.#awaitsContinue || length === undefined || length > this.#host.limits.bodyBytesMax;
   }
+}
+
+const signals = new WeakMap<Socket, AbortSignal>();
+
+/**
+ * One signal for a connection instead of one for a request, which would cost as much as the rest of
+ * an append: over HTTP/1.1 a client leaves a request by closing the connection.
+ */
+function signalOf(socket: Socket): AbortSignal {
+  const known = signals.get(socket);
+  if (known !== undefined) return known;
+  const controller = new AbortController();
+  const abort = (): void => {
+    controller.abort(new ProglogError("CANCELLED", "the client went away"));
+  };
+  if (socket.destroyed) abort();
+  else socket.once("close", abort);
+  signals.set(socket, controller.signal);
+  return controller.signal;
 }
 
 /** How every failure looks, in an answer as within a stream. */

@@ -89,6 +89,7 @@ const consumeOne = operation("consumeOne", {
   summary: "Read the record at one offset",
   description: 'The offset may also be the body of the request, as `{"offset":0}`.',
   parameters: [inQuery("offset", "The record's place in the log.", schema("Offset"))],
+  requestBody: { required: false, content: json("BookConsumeRequest") },
   content: json("BookConsumeResponse"),
   errors: READ_ERRORS,
 });
