@@ -288,7 +288,7 @@ test("the process may be killed at any call, and then the power fail after the n
     const restarted = disk.kill();
     const opened = await openDataDirectory("/srv/data", { disk: restarted });
     const after = restarted.crash({ keep: "none" });
-    assert.ok(after.medium.has("/srv/data/logs/default"));
+    assert.equal(after.medium.has("/srv/data/logs/default"), true);
     const again = await openDataDirectory("/srv/data", { disk: after });
     assert.deepEqual(again.meta, opened.meta);
   }

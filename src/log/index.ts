@@ -26,6 +26,8 @@
  * The file formats are drawn byte by byte in `docs/format.md`.
  */
 export type { Control, SideState } from "./control.ts";
+export { openDataDirectory } from "./data-directory.ts";
+export type { DataDirectory, DataDirectoryOptions } from "./data-directory.ts";
 export type { Disk, DiskFile } from "./disk.ts";
 export { ENTRY_TYPE } from "./entry-type.ts";
 export type { Entry, EntryType } from "./entry-type.ts";
@@ -36,6 +38,8 @@ export { decodeLogStart, encodeLogStart } from "./log-start.ts";
 export type { LogStart } from "./log-start.ts";
 export type { LogOptions } from "./options.ts";
 export type { ReadBatchesOptions, ReadEntriesOptions } from "./reader.ts";
+export { EmbeddedLog, openLog } from "./open-log.ts";
+export type { BatchesOptions, OpenLogOptions } from "./open-log.ts";
 export { realDisk } from "./real-disk.ts";
 export type { DamagedRange } from "./scan.ts";
 export type { HardState } from "./state-file.ts";

@@ -1,18 +1,14 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { planRetention } from "./retention.ts";
-import type { Segment } from "./segment.ts";
+import type { SegmentFacts } from "./retention.ts";
 
 /** Segments of ten entries, ten offsets and 100 bytes each; the k-th ends at time (k + 1) * 1000. */
-function segments(count: number): Segment[] {
-  return Array.from(
-    { length: count },
-    (_, k) =>
-      ({
-        sizeBytes: 100,
-        end: { index: 1 + (k + 1) * 10, offset: (k + 1) * 10, term: 1, appendedAt: (k + 1) * 1000 },
-      }) as Segment,
-  );
+function segments(count: number): SegmentFacts[] {
+  return Array.from({ length: count }, (_, k) => ({
+    sizeBytes: 100,
+    end: { index: 1 + (k + 1) * 10, offset: (k + 1) * 10, term: 1, appendedAt: (k + 1) * 1000 },
+  }));
 }
 const start = { index: 1, offset: 0, retentionBytes: 0, retentionMs: 0 };
 const now = { timestampMs: 100_000, commitIndex: 1_000 };

@@ -2,6 +2,9 @@ import { limits } from "../base/index.ts";
 import type { LogStart } from "./log-start.ts";
 import type { Segment } from "./segment.ts";
 
+/** What a decision about a segment needs to know. */
+export type SegmentFacts = Pick<Segment, "sizeBytes" | "end">;
+
 /**
  * Where the log should begin now, or undefined when nothing is to go. Whole segments go from the
  * front: as long as the rest is at least `retentionBytes`, or when the segment's last entry is older
@@ -9,7 +12,7 @@ import type { Segment } from "./segment.ts";
  * jumped cannot empty the log before somebody notices; never beyond what is committed.
  */
 export function planRetention(
-  segments: readonly Segment[],
+  segments: readonly SegmentFacts[],
   start: LogStart,
   now: { readonly timestampMs: number; readonly commitIndex: number },
 ): LogStart | undefined {

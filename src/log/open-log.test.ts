@@ -1,0 +1,152 @@
+import assert from "node:assert/strict";
+import { mkdtemp, readdir, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { test } from "node:test";
+import { ProglogError } from "../base/index.ts";
+import { openLog } from "./open-log.ts";
+import type { EmbeddedLog, OpenLogOptions } from "./open-log.ts";
+
+const encode = (text: string): Uint8Array => new TextEncoder().encode(text);
+const decode = (bytes: Uint8Array | null): string => new TextDecoder().decode(bytes ?? undefined);
+
+async function withLog(
+  work: (log: EmbeddedLog, directory: string) => Promise<void>,
+  options: OpenLogOptions = {},
+): Promise<void> {
+  const directory = await mkdtemp(join(tmpdir(), "proglog-open-"));
+  try {
+    const log = await openLog(directory, { freeBytesMin: 0, ...options });
+    await work(log, directory);
+    await log.close();
+  } finally {
+    await rm(directory, { recursive: true, force: true });
+  }
+}
+
+async function valuesOf(log: EmbeddedLog, from?: number | Date): Promise<string[]> {
+  const values: string[] = [];
+  for await (const record of log.records(from === undefined ? {} : { from })) {
+    values.push(decode(record.value));
+  }
+  return values;
+}
+
+// What the book's log tests say, as behaviour.
+
+test("a record is appended and read back", () =>
+  withLog(async (log) => {
+    const { baseOffset } = await log.append([{ value: encode("hello world") }]);
+    assert.equal(baseOffset, 0);
+    const record = await log.read(0);
+    assert.equal(decode(record.value), "hello world");
+    assert.equal(record.offset, 0);
+  }));
+
+test("an offset outside of the log is refused, with what the log has", () =>
+  withLog(async (log) => {
+    await log.append([{ value: encode("a") }]);
+    for (const offset of [1, 2 ** 52]) {
+      await assert.rejects(log.read(offset), (error) => {
+        assert.ok(error instanceof ProglogError);
+        assert.equal(error.code, "OFFSET_OUT_OF_RANGE");
+        assert.match(error.message, /The requested offset is outside of the log/);
+        assert.deepEqual(error.details, { offset: String(offset), lowest: "0", highest: "0" });
+        return true;
+      });
+    }
+    for (const offset of [-1, 0.5, Number.NaN]) {
+      await assert.rejects(log.read(offset), { code: "INVALID_ARGUMENT" });
+    }
+  }));
+
+test("a log is initialised with the segments that exist", () =>
+  withLog(async (log, directory) => {
+    for (const value of ["one", "two", "three"]) await log.append([{ value: encode(value) }]);
+    assert.deepEqual([log.lowestOffset, log.nextOffset], [0, 3]);
+    await log.close();
+    const again = await openLog(directory, { freeBytesMin: 0 });
+    assert.deepEqual([again.lowestOffset, again.nextOffset], [0, 3]);
+    assert.deepEqual(await valuesOf(again), ["one", "two", "three"]);
+    await again.close();
+  }));
+
+test("the front is truncated: what is below is refused, what is above stays", () =>
+  withLog(
+    async (log) => {
+      for (let i = 0; i < 200; i++) await log.append([{ value: encode(`value ${i}`) }]);
+      await log.truncateFront(100);
+      await assert.rejects(log.read(99), { code: "OFFSET_OUT_OF_RANGE" });
+      assert.equal(decode((await log.read(100)).value), "value 100");
+      assert.equal(log.lowestOffset, 100);
+      assert.equal((await valuesOf(log)).length, 100);
+    },
+    { segmentBytesMax: 4096 },
+  ));
+
+test("the back is truncated at a batch, and offsets go on from there", () =>
+  withLog(async (log) => {
+    await log.append([{ value: encode("a") }, { value: encode("b") }]);
+    await log.append([{ value: encode("c") }]);
+    await assert.rejects(log.truncateBack(1), { code: "INVALID_ARGUMENT" });
+    await log.truncateBack(2);
+    assert.equal((await log.append([{ value: encode("d") }])).baseOffset, 2);
+    assert.deepEqual(await valuesOf(log), ["a", "b", "d"]);
+  }));
+
+test("a reset log begins at 0 again; a removed one leaves nothing", () =>
+  withLog(async (log, directory) => {
+    await log.append([{ value: encode("a") }]);
+    await log.reset();
+    assert.deepEqual([log.lowestOffset, log.nextOffset], [0, 0]);
+    assert.equal((await log.append([{ value: encode("b") }])).baseOffset, 0);
+    assert.deepEqual(await valuesOf(log), ["b"]);
+    await log.remove();
+    assert.deepEqual(await readdir(directory).catch(() => []), []);
+  }));
+
+test("a reader gives the bytes of every batch", () =>
+  withLog(async (log) => {
+    for (let i = 0; i < 50; i++) await log.append([{ value: encode(`value ${i}`) }]);
+    let bytes = 0;
+    for await (const chunk of log.reader()) bytes += (chunk as Uint8Array).length;
+    let expected = 0;
+    for await (const batch of log.batches()) expected += batch.length;
+    assert.equal(bytes, expected);
+  }));
+
+test("callers at the same time share groups, and each gets its own offset", () =>
+  withLog(async (log) => {
+    const answers = await Promise.all(
+      Array.from({ length: 500 }, (_, i) => log.append([{ value: encode(`value ${i}`) }])),
+    );
+    assert.deepEqual(
+      answers.map(({ baseOffset }) => baseOffset),
+      Array.from({ length: 500 }, (_, i) => i),
+    );
+    assert.equal((await valuesOf(log)).length, 500);
+  }));
+
+test("records are found from a time on", () => {
+  let now = 1000;
+  const clock = {
+    now: () => now,
+    monotonic: () => performance.now(),
+    after: () => () => undefined,
+  };
+  return withLog(
+    async (log) => {
+      for (; now < 1100; now += 10) await log.append([{ value: encode(String(now)) }]);
+      assert.deepEqual(await valuesOf(log, new Date(1075)), ["1080", "1090"]);
+      assert.deepEqual(await valuesOf(log, new Date(5000)), []);
+    },
+    { clock },
+  );
+});
+
+test("a second opener is refused while the first lives, and welcome after", () =>
+  withLog(async (log, directory) => {
+    await assert.rejects(openLog(directory), { code: "LOCKED" });
+    await log.close();
+    await (await openLog(directory)).close();
+  }));
