@@ -1,5 +1,6 @@
 import { gunzipBounded } from "../api/index.ts";
 import { checkBatchChecksum, RecordCursor, type RecordHeader } from "../base/index.ts";
+import { abortError } from "./abort.ts";
 import type { ReadRange } from "./consumer.ts";
 
 /** A record of the log. Its bytes are views of the message that brought it: copy what you keep long. */
@@ -49,6 +50,7 @@ export class RecordStream implements AsyncIterableIterator<LogRecord>, AsyncDisp
     this.#source = source;
     const own = this.#stop.signal;
     this.#signal = signal === undefined ? own : AbortSignal.any([signal, own]);
+    this.#signal.addEventListener("abort", () => this.#drop(), { once: true });
   }
 
   [Symbol.asyncIterator](): this {
@@ -74,8 +76,6 @@ export class RecordStream implements AsyncIterableIterator<LogRecord>, AsyncDisp
 
   async return(): Promise<IteratorReturnResult<undefined>> {
     this.#stop.abort();
-    this.#batches = [];
-    this.#isOpen = false;
     await this.#messages?.return();
     return DONE;
   }
@@ -84,9 +84,25 @@ export class RecordStream implements AsyncIterableIterator<LogRecord>, AsyncDisp
     await this.return();
   }
 
+  /** The same records in arrays, as they arrive: half the price of taking them one by one. */
+  async *chunks(): AsyncGenerator<LogRecord[], void, undefined> {
+    try {
+      for (;;) {
+        const first = await this.next();
+        if (first.done === true) return;
+        const chunk = [first.value];
+        for (let more = this.#take(); more !== undefined; more = this.#take()) chunk.push(more);
+        yield chunk;
+      }
+    } finally {
+      await this.return();
+    }
+  }
+
   async #receive(): Promise<IteratorResult<LogRecord, undefined>> {
     try {
-      while (!this.#stop.signal.aborted) {
+      for (;;) {
+        if (this.#signal.aborted) throw abortError(this.#signal);
         const record = this.#take();
         if (record !== undefined) return { done: false, value: record };
         this.#messages ??= await this.#begin();
@@ -95,7 +111,6 @@ export class RecordStream implements AsyncIterableIterator<LogRecord>, AsyncDisp
         this.#batches = message.value;
         this.#nextBatch = 0;
       }
-      return DONE;
     } catch (error) {
       if (this.#stop.signal.aborted) return DONE;
       return await this.#failWith(error);
@@ -112,6 +127,12 @@ export class RecordStream implements AsyncIterableIterator<LogRecord>, AsyncDisp
   async #failWith(error: unknown): Promise<never> {
     await this.return();
     throw error;
+  }
+
+  /** What is here and was not asked for yet is not wanted any more. */
+  #drop(): void {
+    this.#batches = [];
+    this.#isOpen = false;
   }
 
   /** The next record of the batches that are here. */
