@@ -1,3 +1,4 @@
+import type { ProglogError } from "./errors.ts";
 import type { RecordHeader } from "./record-batch.ts";
 
 /** One attempt of an idempotent producer: (id, epoch, sequence), so that a repetition is recognised. */
@@ -13,10 +14,22 @@ export interface ProducerIdentity {
   readonly epoch: number;
 }
 
+/**
+ * Appends that must keep their order, such as those of one client stream: once one of them has
+ * failed, those behind it are not appended either, so that a client which sends them again in order
+ * finds neither gaps nor changed places. Shared by all appends of the stream.
+ */
+export interface AppendStream {
+  /** Why the first of them failed; set by whoever appends. */
+  failed?: ProglogError | undefined;
+}
+
 export interface AppendOptions {
   readonly stamp?: ProducerStamp | undefined;
   /** Append at this offset or not at all (`OFFSET_MISMATCH`). */
   readonly expectedOffset?: number | undefined;
+  /** The stream that this append is one of. */
+  readonly stream?: AppendStream | undefined;
   /** Ends the waiting, not the append. */
   readonly signal?: AbortSignal | undefined;
 }

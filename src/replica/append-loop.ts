@@ -1,11 +1,11 @@
 import { limits, ProglogError } from "../base/index.ts";
-import type { AppendAnswer, Clock, Observer } from "../base/index.ts";
+import type { AppendAnswer, AppendOptions, Clock, Observer } from "../base/index.ts";
 import type { LogStart } from "../log/index.ts";
 import { Answers } from "./answers.ts";
 import { abortError, notAppended } from "./checks.ts";
 import type { ProducerTable } from "./producers.ts";
 import { Proposal, proposalBytes, ProposalQueue } from "./proposals.ts";
-import type { Content, ReplicaAppendOptions } from "./proposals.ts";
+import type { Content } from "./proposals.ts";
 import type { ReplicaLog } from "./replica-log.ts";
 import { Sequencer } from "./sequencer.ts";
 import type { SoleVoter } from "./sole-voter.ts";
@@ -78,7 +78,7 @@ export class AppendLoop {
   }
 
   /** Resolves once the proposal is committed, rejects once it is decided that it will not be. */
-  propose(content: Content, options: ReplicaAppendOptions): Promise<AppendAnswer> {
+  propose(content: Content, options: AppendOptions): Promise<AppendAnswer> {
     const bytes = proposalBytes(content);
     const refusal = this.#refusal(bytes, options);
     if (refusal !== undefined) return Promise.reject(refuseEarly(refusal, options));
@@ -103,7 +103,7 @@ export class AppendLoop {
     this.#cancelSweep?.();
   }
 
-  #refusal(bytes: number, { signal, stream }: ReplicaAppendOptions): ProglogError | undefined {
+  #refusal(bytes: number, { signal, stream }: AppendOptions): ProglogError | undefined {
     if (signal?.aborted === true) return abortError(signal);
     if (stream?.failed !== undefined) return stream.failed;
     if (this.#failure !== undefined) return this.#failure;
@@ -228,7 +228,7 @@ export class AppendLoop {
 }
 
 /** Certainly not appended, and neither is what follows on the same stream. */
-export function refuseEarly(caught: unknown, { stream }: ReplicaAppendOptions): ProglogError {
+export function refuseEarly(caught: unknown, { stream }: AppendOptions): ProglogError {
   const error = notAppended(ProglogError.from(caught));
   if (stream !== undefined) stream.failed ??= error;
   return error;

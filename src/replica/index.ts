@@ -20,7 +20,6 @@
  */
 export type { ReplicaOptions, ServerDescription, ServerInfo, ServersInfo } from "./options.ts";
 export { ProducerTable } from "./producers.ts";
-export type { AppendStream, ReplicaAppendOptions } from "./proposals.ts";
 export { Replica } from "./replica.ts";
 export type { ReplicaLog } from "./replica-log.ts";
 export type { RetentionRule } from "./retention.ts";

@@ -2,27 +2,13 @@ import { limits, ProglogError, recordSize } from "../base/index.ts";
 import type {
   AppendAnswer,
   AppendOptions,
+  AppendStream,
   ProducerIdentity,
   ProducerStamp,
   RecordInput,
 } from "../base/index.ts";
 import type { LogStart } from "../log/index.ts";
 import { Fifo } from "./fifo.ts";
-
-/**
- * Appends that must keep their order, such as those of one client stream: once one of them has
- * failed, those behind it are not appended either, so that a client which sends them again in order
- * finds neither gaps nor changed places. Shared by all appends of the stream.
- */
-export interface AppendStream {
-  /** Why the first of them failed; set by the replica. */
-  failed?: ProglogError | undefined;
-}
-
-/** What an append to a replica may say. */
-export interface ReplicaAppendOptions extends AppendOptions {
-  readonly stream?: AppendStream | undefined;
-}
 
 /** What is to be appended. */
 export type Content = RecordContent | BatchContent | ProducerContent | LogStartContent;
@@ -80,7 +66,7 @@ export class Proposal {
   constructor(
     content: Content,
     bytes: number,
-    options: ReplicaAppendOptions,
+    options: AppendOptions,
     resolve: (answer: AppendAnswer) => void,
     reject: (error: ProglogError) => void,
   ) {

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { encodeBatch, limits } from "../base/index.ts";
 import type { AppendAnswer } from "../base/index.ts";
-import type { AppendStream } from "./proposals.ts";
+import type { AppendStream } from "../base/index.ts";
 import { isPending, offsets, record, rejects, startFixture } from "./testing/harness.ts";
 
 // --- idempotence ----------------------------------------------------------------------------------

@@ -4,7 +4,7 @@ import { limits, ProglogError } from "../base/index.ts";
 import type { AppendAnswer } from "../base/index.ts";
 import { ENTRY_TYPE } from "../log/index.ts";
 import { ProducerTable } from "./producers.ts";
-import type { AppendStream } from "./proposals.ts";
+import type { AppendStream } from "../base/index.ts";
 import { Replica } from "./replica.ts";
 import { FakeLog } from "./testing/fake-log.ts";
 import { fixtureOptions, isPending, record, rejects, startFixture } from "./testing/harness.ts";

@@ -7,12 +7,12 @@ import {
   systemClock,
   validateBatch,
 } from "../base/index.ts";
-import type { AppendAnswer, ProducerIdentity, RecordInput } from "../base/index.ts";
+import type { AppendAnswer, AppendOptions, ProducerIdentity, RecordInput } from "../base/index.ts";
 import { AppendLoop, refuseEarly } from "./append-loop.ts";
 import { abortError, batchStamp, checkConditions, checkOffset } from "./checks.ts";
 import type { ReplicaOptions, ServersInfo } from "./options.ts";
 import { checkProducerName } from "./producer-codec.ts";
-import type { ProducerContent, ReplicaAppendOptions } from "./proposals.ts";
+import type { ProducerContent } from "./proposals.ts";
 import { Retention } from "./retention.ts";
 import type { RetentionRule } from "./retention.ts";
 import { SoleVoter } from "./sole-voter.ts";
@@ -84,7 +84,7 @@ export class Replica implements AsyncDisposable {
    * `RESOURCE_EXHAUSTED` (too much waits, or the disk is full), `UNAVAILABLE` (closing). Without it
    * (`STORAGE_FAILED`, and `CANCELLED` or `DEADLINE_EXCEEDED` by the signal) the outcome is unknown.
    */
-  append(record: RecordInput, options: ReplicaAppendOptions = {}): Promise<AppendAnswer> {
+  append(record: RecordInput, options: AppendOptions = {}): Promise<AppendAnswer> {
     try {
       checkRecord(record);
       checkConditions(options);
@@ -99,7 +99,7 @@ export class Replica implements AsyncDisposable {
    * `UNSUPPORTED_COMPRESSION` besides) and belongs to the log from now on: base offset and leader
    * epoch are stamped in place. Its stamp is the one in its own header.
    */
-  appendBatch(batch: Uint8Array, options: ReplicaAppendOptions = {}): Promise<AppendAnswer> {
+  appendBatch(batch: Uint8Array, options: AppendOptions = {}): Promise<AppendAnswer> {
     try {
       checkConditions(options);
       const header = validateBatch(batch, { gunzip: this.#options.gunzip });
@@ -215,7 +215,7 @@ export class Replica implements AsyncDisposable {
   }
 }
 
-function reject(caught: unknown, options: ReplicaAppendOptions): Promise<never> {
+function reject(caught: unknown, options: AppendOptions): Promise<never> {
   if (caught instanceof AssertionError) throw caught;
   return Promise.reject(refuseEarly(caught, options));
 }
