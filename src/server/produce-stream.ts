@@ -1,7 +1,7 @@
 import type { ServerDuplexStream } from "@grpc/grpc-js";
 import { toServiceError } from "../api/index.ts";
 import { limits, ProglogError } from "../base/index.ts";
-import type { AppendAnswer } from "../base/index.ts";
+import type { AppendAnswer, AppendStream } from "../base/index.ts";
 import { failureOf } from "./failures.ts";
 import type { Appends } from "./produce.ts";
 
@@ -64,6 +64,8 @@ export class ProduceStream {
   #last: Slot | undefined;
   #count = 0;
   #bytes = 0;
+  /** By it the log knows what follows what, and appends nothing behind a failure. */
+  readonly #order: AppendStream = {};
   #reading = true;
   #peerReads = true;
   #unsettled = 0;
@@ -122,7 +124,7 @@ export class ProduceStream {
     if (this.#state !== "open") return;
     let proposed: Promise<AppendAnswer>;
     try {
-      proposed = this.#appends.propose(request);
+      proposed = this.#appends.propose(request, this.#order);
     } catch (caught) {
       this.#refuse(failureOf(caught), request.length);
       return;

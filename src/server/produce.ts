@@ -5,7 +5,7 @@ import {
   encodeProduceResponse,
 } from "../api/index.ts";
 import { checkRecord, limits, ProglogError } from "../base/index.ts";
-import type { AppendAnswer } from "../base/index.ts";
+import type { AppendAnswer, AppendStream } from "../base/index.ts";
 import { checkLogName } from "./calls.ts";
 import type { CommitLog } from "./commit-log.ts";
 import { refusalOf } from "./failures.ts";
@@ -16,20 +16,20 @@ export interface Appends {
    * Rejects, or throws, with `notAppended` set when the request was refused here. An append that
    * was proposed is not ended by a caller who leaves, so there is no signal.
    */
-  propose(request: Buffer): Promise<AppendAnswer>;
+  propose(request: Buffer, stream?: AppendStream): Promise<AppendAnswer>;
   encode(answer: AppendAnswer): Buffer;
 }
 
 export function recordAppends(log: CommitLog): Appends {
   return {
-    propose: (request) => {
+    propose: (request, stream) => {
       const { record, expectedOffset, stamp } = refusing(() => {
         const decoded = decodeProduceRequest(request);
         checkLogName(log, decoded.log);
         checkRecord(decoded.record);
         return decoded;
       });
-      return log.append(record, { expectedOffset, stamp });
+      return log.append(record, { expectedOffset, stamp, stream });
     },
     encode: encodeProduceResponse,
   };
@@ -37,7 +37,7 @@ export function recordAppends(log: CommitLog): Appends {
 
 export function batchAppends(log: CommitLog): Appends {
   return {
-    propose: (request) => {
+    propose: (request, stream) => {
       const { batch, expectedOffset } = refusing(() => {
         const decoded = decodeProduceBatchRequest(request);
         checkLogName(log, decoded.log);
@@ -45,7 +45,7 @@ export function batchAppends(log: CommitLog): Appends {
         return decoded;
       });
       // The view is of a buffer that the library made for this message and nobody else holds.
-      return log.appendBatch(batch, { expectedOffset });
+      return log.appendBatch(batch, { expectedOffset, stream });
     },
     encode: encodeProduceBatchResponse,
   };
