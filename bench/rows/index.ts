@@ -19,6 +19,51 @@ const ROW = {
     load: () => import("./embedded-read.ts"),
     minutesMax: 3,
   },
+  "unary-produce": {
+    title: "unary Produce: processor time of the server, against grpc-js alone",
+    load: () => import("./unary-produce.ts"),
+    minutesMax: 4,
+  },
+  "produce-stream": {
+    title: "ProduceStream, against grpc-js alone",
+    load: () => import("./produce-stream.ts"),
+    minutesMax: 4,
+  },
+  "produce-batches": {
+    title: "our client's producer, against grpc-js alone",
+    load: () => import("./produce-batches.ts"),
+    minutesMax: 4,
+  },
+  "consume-batches": {
+    title: "our client's consumer, against grpc-js alone",
+    load: () => import("./consume-batches.ts"),
+    minutesMax: 4,
+  },
+  "consume-stream": {
+    title: "ConsumeStream, against grpc-js alone",
+    load: () => import("./consume-stream.ts"),
+    minutesMax: 4,
+  },
+  "open-log": {
+    title: "opening a log of 10 MB, 1 GB and (--full) 10 GB: time and memory",
+    load: () => import("./open-log.ts"),
+    minutesMax: 15,
+  },
+  "tail-latency": {
+    title: "from a producer to a consumer at the tail, against a sync and a round trip",
+    load: () => import("./tail-latency.ts"),
+    minutesMax: 5,
+  },
+  "idle-streams": {
+    title: "memory with 10,000 idle streams, against grpc-js alone",
+    load: () => import("./idle-streams.ts"),
+    minutesMax: 4,
+  },
+  "many-tails": {
+    title: "the server's event loop while 10,000 streams follow the log",
+    load: () => import("./many-tails.ts"),
+    minutesMax: 3,
+  },
 } as const satisfies Record<string, ListedRow>;
 
 export type RowName = keyof typeof ROW;

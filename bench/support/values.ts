@@ -40,12 +40,12 @@ export class Checker {
     return this.#next;
   }
 
-  /** The next record, with its offset where there is one. */
-  take(value: Uint8Array | null, offset: number = this.#next): void {
+  /** The next record, with its offset where there is one, and its number where that is another. */
+  take(value: Uint8Array | null, offset: number = this.#next, sequence: number = offset): void {
     if (offset !== this.#next) {
       throw new Error(`${this.#what}: offset ${offset} came instead of ${this.#next}`);
     }
-    if (value === null || !equalBytes(value, valueOf(offset))) {
+    if (value === null || !equalBytes(value, valueOf(sequence))) {
       throw new Error(`${this.#what}: record ${offset} has other bytes than were sent`);
     }
     this.#next += 1;

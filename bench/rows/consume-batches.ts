@@ -1,0 +1,96 @@
+import { decodeConsumeBatchResponse, encodeConsumeRequest } from "../../src/api/index.ts";
+import { connect } from "../../src/client/index.ts";
+import type { Client } from "../../src/client/index.ts";
+import { readBatchHeader } from "../../src/base/index.ts";
+import { Driver, readStream } from "../support/driver.ts";
+import { produceRecords } from "../support/produced.ts";
+import { ratedAgainst, told } from "../support/result.ts";
+import type { RowResult } from "../support/result.ts";
+import { pairsOf } from "../support/row.ts";
+import type { RowContext } from "../support/row.ts";
+import { AgentServer, EchoServer } from "../support/servers.ts";
+import { inPairs } from "../support/statistics.ts";
+import { Checker, VALUE_BYTES } from "../support/values.ts";
+
+/** Our client reads the log from its start, against a stream of the same bytes that nobody looks at. */
+async function run(context: RowContext): Promise<RowResult[]> {
+  const records = context.quick ? 500_000 : 2_000_000;
+  await using ours = await AgentServer.start(context.directory);
+  await using echo = await EchoServer.start(context.directory);
+  await produceRecords(ours.address, 0, records);
+  await using client = connect(ours.address);
+  using toOurs = new Driver(ours.address);
+  using toEcho = new Driver(echo.address);
+
+  const { messages, bytes } = await messagesOf(toOurs, records);
+  const messageBytes = Math.round(bytes / messages);
+  await echo.setOutgoing(Buffer.alloc(messageBytes, 1), messages);
+  const receive = async (): Promise<number> => {
+    const startMs = performance.now();
+    await readStream(toEcho.stream("ConsumeBatches", Buffer.alloc(0)), () => undefined);
+    return (records * 1000) / (performance.now() - startMs);
+  };
+  const pairs = pairsOf(context);
+  const asRecords = await inPairs(
+    pairs,
+    () => readRecords(client, records, context.check),
+    receive,
+  );
+  const asBatches = await inPairs(pairs, () => readBatches(client, records), receive);
+  const note = `${records} records, the echo has messages of ${messageBytes} bytes like ours`;
+  const unit = "records/s";
+  const row = `ConsumeBatches by our client, ${VALUE_BYTES} B records`;
+  return [
+    ratedAgainst(
+      { row, unit, note: `\`for await (const record of client.records())\`; ${note}` },
+      asRecords,
+      { is: ">=", bound: 0.5 },
+    ),
+    told(
+      { row: "ConsumeBatches by our client, whole batches", unit, note: "client.batches()" },
+      asBatches.value,
+      asBatches.limit,
+    ),
+  ];
+}
+
+async function readRecords(client: Client, count: number, isChecked: boolean): Promise<number> {
+  const checker = new Checker("ConsumeBatches");
+  let received = 0;
+  const startMs = performance.now();
+  for await (const { offset, value } of client.records()) {
+    received += 1;
+    if (isChecked) checker.take(value, offset);
+  }
+  const rate = (count * 1000) / (performance.now() - startMs);
+  if (isChecked) checker.end(count);
+  if (received !== count) throw new Error(`${received} records came of ${count}`);
+  return rate;
+}
+
+async function readBatches(client: Client, count: number): Promise<number> {
+  let received = 0;
+  const startMs = performance.now();
+  for await (const batches of client.batches()) {
+    for (const batch of batches) received += readBatchHeader(batch).recordCount;
+  }
+  const rate = (count * 1000) / (performance.now() - startMs);
+  if (received !== count) throw new Error(`${received} records came of ${count}`);
+  return rate;
+}
+
+/** How many messages our server makes of the log, and how long they are together. */
+async function messagesOf(
+  driver: Driver,
+  maxRecords: number,
+): Promise<{ readonly messages: number; readonly bytes: number }> {
+  const from = { offset: 0, log: "", linearizable: false, minOffset: undefined, maxBytes: 0 };
+  const request = encodeConsumeRequest({ ...from, maxRecords });
+  let bytes = 0;
+  const messages = await readStream(driver.stream("ConsumeBatches", request), (message) => {
+    bytes += decodeConsumeBatchResponse(message).batches.length;
+  });
+  return { messages, bytes };
+}
+
+export const row = { run };

@@ -1,0 +1,61 @@
+import {
+  decodeConsumeResponse,
+  encodeConsumeRequest,
+  encodeConsumeResponse,
+} from "../../src/api/index.ts";
+import { Driver, readStream } from "../support/driver.ts";
+import { produceRecords } from "../support/produced.ts";
+import { ratedAgainst } from "../support/result.ts";
+import type { RowResult } from "../support/result.ts";
+import { pairsOf } from "../support/row.ts";
+import type { RowContext } from "../support/row.ts";
+import { AgentServer, EchoServer } from "../support/servers.ts";
+import { inPairs } from "../support/statistics.ts";
+import { Checker, valueOf } from "../support/values.ts";
+
+/** The book's stream, a message for each record, against a stream of messages of the same size. */
+async function run(context: RowContext): Promise<RowResult[]> {
+  const count = context.quick ? 100_000 : 400_000;
+  await using ours = await AgentServer.start(context.directory);
+  await using echo = await EchoServer.start(context.directory);
+  await produceRecords(ours.address, 0, count);
+  using toOurs = new Driver(ours.address);
+  using toEcho = new Driver(echo.address);
+  const message = encodeConsumeResponse({
+    ...{ offset: count, term: 1, timestampMs: Date.now(), key: null, headers: [] },
+    value: valueOf(0),
+  });
+  await echo.setOutgoing(message, count);
+  const from = { offset: 0, log: "", linearizable: false, minOffset: undefined, maxBytes: 0 };
+  const request = encodeConsumeRequest({ ...from, maxRecords: count });
+
+  const consume = async (): Promise<number> => {
+    const checker = new Checker("ConsumeStream");
+    const rate = await rateOf(count, () =>
+      readStream(toOurs.stream("ConsumeStream", request), (bytes) => {
+        if (!context.check) return;
+        const { value, offset } = decodeConsumeResponse(bytes);
+        checker.take(value, offset);
+      }),
+    );
+    if (context.check) checker.end(count);
+    return rate;
+  };
+  const receive = (): Promise<number> =>
+    rateOf(count, () => readStream(toEcho.stream("ConsumeStream", request), () => undefined));
+
+  const measured = await inPairs(pairsOf(context), consume, receive);
+  const note = `${count} records a round, both read by grpc-js; the echo's messages have ${message.length} bytes`;
+  const named = { row: "ConsumeStream, one stream", unit: "records/s", note };
+  return [ratedAgainst(named, measured, { is: ">=", bound: 0.8 })];
+}
+
+async function rateOf(count: number, work: () => Promise<number>): Promise<number> {
+  const startMs = performance.now();
+  const received = await work();
+  const rate = (count * 1000) / (performance.now() - startMs);
+  if (received !== count) throw new Error(`${received} messages came of ${count}`);
+  return rate;
+}
+
+export const row = { run };

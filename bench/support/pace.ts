@@ -1,0 +1,21 @@
+import { setTimeout as sleep } from "node:timers/promises";
+
+/**
+ * Calls `act` so many times a second for a while, from a timer that catches up when it was late.
+ * Resolves to how often it called.
+ */
+export async function paced(
+  perSecond: number,
+  seconds: number,
+  act: (n: number) => void,
+): Promise<number> {
+  const total = Math.round(perSecond * seconds);
+  const startMs = performance.now();
+  let done = 0;
+  while (done < total) {
+    const due = Math.min(total, ((performance.now() - startMs) / 1000) * perSecond);
+    while (done < due) act(done++);
+    await sleep(1);
+  }
+  return total;
+}
