@@ -17,6 +17,18 @@ import { root } from "./support/sources.ts";
 
 const snippets = findSnippets(readFileSync(join(root, "README.md"), "utf8"));
 
+const TSCONFIG = {
+  compilerOptions: {
+    target: "ES2023",
+    lib: ["ES2023", "ESNext.Disposable"],
+    module: "NodeNext",
+    types: ["node"],
+    noEmit: true,
+    strict: true,
+    skipLibCheck: true,
+  },
+};
+
 /** A folder in which `proglog` is installed and `./proglog` is the command line. */
 function prepare(folder: string): void {
   mkdirSync(join(folder, "node_modules"));
@@ -26,32 +38,42 @@ function prepare(folder: string): void {
   }
   symlinkSync(join(root, "proglog"), join(folder, "proglog"));
   writeFileSync(join(folder, "package.json"), '{"type": "module"}');
+  writeFileSync(join(folder, "tsconfig.json"), JSON.stringify(TSCONFIG));
+}
+
+function fileOf(snippet: Snippet): string {
+  return `line-${snippet.line}.ts`;
+}
+
+function run(snippet: Snippet, folder: string, server: Program): string {
+  const options = { cwd: folder, env: { PROGLOG_ADDRESS: server.grpc } };
+  if (snippet.language === "ts") {
+    return runProgram(process.execPath, ["--import", "tsx", fileOf(snippet)], options);
+  }
+  assert.equal(snippet.language, "sh");
+  return runProgram("sh", ["-euc", addressed(snippet.text, server)], options);
 }
 
 /** The README's addresses are the defaults; here they are those of the server that was started. */
-function address(text: string, server: Program): string {
+function addressed(text: string, server: Program): string {
   return text
     .replaceAll(/(localhost|127\.0\.0\.1):8080/g, server.http ?? "no HTTP")
     .replaceAll(/(localhost|127\.0\.0\.1):8400/g, server.grpc);
 }
 
-function run(snippet: Snippet, folder: string, server: Program): string {
-  const text = address(snippet.text, server);
-  const options = { cwd: folder, env: { PROGLOG_ADDR: server.grpc } };
-  if (snippet.language === "sh") return runProgram("sh", ["-euc", text], options);
-  assert.equal(snippet.language, "ts");
-  writeFileSync(join(folder, "snippet.ts"), text);
-  return runProgram(process.execPath, ["--import", "tsx", "snippet.ts"], options);
-}
-
 describe("README.md", () => {
-  test("has blocks that run", () => assert.ok(snippets.length >= 5));
-
   test("its blocks do what they say", needsCurl, async (t) => {
+    assert.ok(snippets.length >= 5, "there are blocks to run");
     const folder = makeFolder(t);
     prepare(folder);
     const env = freePorts(join(folder, "data"));
     const server = await startProgram(t, join(root, "proglog"), ["agent"], { env });
+    for (const snippet of snippets.filter(({ language }) => language === "ts")) {
+      writeFileSync(join(folder, fileOf(snippet)), addressed(snippet.text, server));
+    }
+    await t.test("the types are right", () => {
+      runProgram(process.execPath, ["node_modules/typescript/bin/tsc", "-p", "."], { cwd: folder });
+    });
     for (const snippet of snippets) {
       await t.test(`line ${snippet.line}`, () => {
         const printed = run(snippet, folder, server).trimEnd().split("\n");

@@ -43,7 +43,7 @@ describe("./proglog", () => {
     };
     const env = freePorts(join(folder, "data"));
     const server = await startProgram(t, "./second", ["agent"], { cwd: folder, env });
-    const at = ["--addr", server.grpc];
+    const at = ["--address", server.grpc];
     assert.deepEqual(run(["produce", ...at], "one\ntwo words\n").status, 0);
     assert.deepEqual(run(["consume", ...at]), { status: 0, out: "one\ntwo words\n" });
     assert.deepEqual(run(["no-such-command"]), { status: 2, out: "" });
