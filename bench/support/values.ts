@@ -1,5 +1,3 @@
-import { equalBytes } from "../../src/base/index.ts";
-
 export const VALUE_BYTES = 100;
 /** Different values; more than are ever in one batch. */
 const VALUES = 4_096;
@@ -45,7 +43,7 @@ export class Checker {
     if (offset !== this.#next) {
       throw new Error(`${this.#what}: offset ${offset} came instead of ${this.#next}`);
     }
-    if (value === null || !equalBytes(value, valueOf(sequence))) {
+    if (value === null || Buffer.compare(value, valueOf(sequence)) !== 0) {
       throw new Error(`${this.#what}: record ${offset} has other bytes than were sent`);
     }
     this.#next += 1;
