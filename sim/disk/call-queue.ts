@@ -84,7 +84,7 @@ export class CallQueue {
 
   hold(match: CallMatch): Hold {
     let release = (): void => undefined;
-    let arrive = (_call: DiskCall): void => undefined;
+    let arrive: (call: DiskCall) => void = () => undefined;
     const released = new Promise<void>((resolve) => (release = resolve));
     const arrived = new Promise<DiskCall>((resolve) => (arrive = resolve));
     this.#rules.add(match, { hold: true, arrived: arrive, released });
@@ -110,8 +110,9 @@ export class CallQueue {
             const value = run(action, call, effect);
             if (!this.#dead) resolve(value);
           }
-        } catch (error) {
-          if (!this.#dead) reject(error as Error);
+        } catch (caught) {
+          const error: Error = caught as Error;
+          if (!this.#dead) reject(error);
         }
       });
     });

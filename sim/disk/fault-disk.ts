@@ -1,5 +1,5 @@
 import { below, type Clock, type Random } from "../../src/base/index.ts";
-import type { Disk, DiskFile } from "../../src/log/disk.ts";
+import type { Disk, DiskFile } from "../../src/log/index.ts";
 import { CallQueue, type Hold } from "./call-queue.ts";
 import { afterPowerCut, type CrashOptions } from "./crash.ts";
 import { diskError, type CallMatch, type DiskCall, type Effect, type Injection } from "./faults.ts";

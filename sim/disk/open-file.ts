@@ -1,5 +1,5 @@
 import { assert } from "../../src/base/index.ts";
-import type { DiskFile } from "../../src/log/disk.ts";
+import type { DiskFile } from "../../src/log/index.ts";
 import type { CallQueue } from "./call-queue.ts";
 import { diskError, type Effect } from "./faults.ts";
 import { PAGE_BYTES, readView } from "./pages.ts";
