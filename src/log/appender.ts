@@ -7,6 +7,7 @@ import type { Entry } from "./entry-type.ts";
 import { assertEntry, FENCE_BYTES, frameBytes, writeEntry, writeFence } from "./entry.ts";
 import type { FilePool } from "./file-pool.ts";
 import type { ResolvedLogOptions } from "./options.ts";
+import { cursorAfter } from "./scan.ts";
 import type { Cursor } from "./scan.ts";
 import { createSegment } from "./segment-files.ts";
 import type { SegmentList } from "./segment-list.ts";
@@ -136,12 +137,7 @@ export class Appender {
     this.#plannedBytes += bytes;
     this.#control = controlAfter(this.#control, entry);
     this.#state.apply(entry);
-    this.#appended = {
-      index: entry.index + 1,
-      offset: entry.baseOffset + entry.recordCount,
-      term: entry.term,
-      appendedAt: entry.appendedAt,
-    };
+    this.#appended = cursorAfter(entry);
   }
 
   sync(): Promise<void> {
@@ -319,13 +315,7 @@ export class Appender {
   /** The group is in the file: readers may see it, and the next fence vouches for it. */
   #took(group: readonly Entry[], positions: readonly number[], sizeBytes: number): void {
     const { active } = this.#segments;
-    const last = group[group.length - 1] as Entry;
-    const end = {
-      index: last.index + 1,
-      offset: last.baseOffset + last.recordCount,
-      term: last.term,
-      appendedAt: last.appendedAt,
-    };
+    const end = cursorAfter(group[group.length - 1] as Entry);
     for (const [i, entry] of group.entries()) {
       active.loadedIndexes?.note(entry, positions[i] as number);
       this.#tail.add(entry);

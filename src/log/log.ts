@@ -1,10 +1,11 @@
-import { assert, ProglogError } from "../base/index.ts";
+import { assert, limits, ProglogError } from "../base/index.ts";
 import { Appender } from "./appender.ts";
 import type { Control } from "./control.ts";
 import { controlAfter } from "./control.ts";
 import { durably } from "./durably.ts";
 import type { Entry } from "./entry-type.ts";
 import { FilePool } from "./file-pool.ts";
+import { Indexes } from "./indexes.ts";
 import { installMarker } from "./install.ts";
 import type { LogStart } from "./log-start.ts";
 import { resolveLogOptions } from "./options.ts";
@@ -19,12 +20,10 @@ import { Scrub } from "./scrub.ts";
 import { newSalt, writeSide } from "./segment-files.ts";
 import { SegmentList } from "./segment-list.ts";
 import { Segment, segmentPath, startOf } from "./segment.ts";
-import { Indexes } from "./indexes.ts";
 import type { Side } from "./side.ts";
 import { SpaceGuard } from "./space.ts";
 import type { HardState, StateFile } from "./state-file.ts";
 import { TailCache } from "./tail-cache.ts";
-import { limits } from "../base/index.ts";
 
 /** What opening the log found: told once, for the operator. */
 export type RecoveryReport = Pick<Recovered, "tornBytes" | "damage" | "stateLost" | "clean">;
@@ -327,7 +326,7 @@ export class Log implements AsyncDisposable {
   async #cut(fromIndex: number): Promise<void> {
     const { disk, directory } = this.#options;
     const segment = this.#segments.forIndex(fromIndex) as Segment;
-    const { position, before } = await placeBefore(segment, fromIndex);
+    const { position, before } = await segment.placeBefore(fromIndex);
     const { index, term, offset } = before;
     // Lowered first: a mark above the end of the log would mean damage.
     await durably(
@@ -415,32 +414,4 @@ function unreadable(cause: unknown): ProglogError {
   return new ProglogError("DATA_LOSS", `the disk does not give back what it holds: ${reason}`, {
     cause,
   });
-}
-
-/** Where the frame of an entry begins, and the cursor before it. */
-async function placeBefore(
-  segment: Segment,
-  index: number,
-): Promise<{ readonly position: number; readonly before: Segment["end"] }> {
-  let position: number | undefined;
-  let before = segment.start;
-  await segment.scan({
-    onEntry: (entry, at) => {
-      if (entry.index === index) {
-        position = at;
-        return true;
-      }
-      before = {
-        index: entry.index + 1,
-        offset: entry.baseOffset + entry.recordCount,
-        term: entry.term,
-        appendedAt: entry.appendedAt,
-      };
-      return undefined;
-    },
-  });
-  if (position === undefined) {
-    throw new ProglogError("DATA_LOSS", `entry ${index} cannot be found in ${segment.path("log")}`);
-  }
-  return { position, before };
 }

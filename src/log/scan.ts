@@ -26,6 +26,16 @@ export interface Cursor {
   readonly appendedAt: number;
 }
 
+/** The place after an entry. */
+export function cursorAfter(entry: Entry): Cursor {
+  return {
+    index: entry.index + 1,
+    offset: entry.baseOffset + entry.recordCount,
+    term: entry.term,
+    appendedAt: entry.appendedAt,
+  };
+}
+
 /** Entries that were durable and are not readable any more. */
 export interface DamagedRange {
   readonly fromIndex: number;
@@ -151,12 +161,7 @@ class Scan {
     if (!follows) return false;
     const entry = readEntry(bytes, at, total);
     this.#stopped = this.#options.onEntry?.(entry, this.#position, total) ?? false;
-    this.#cursor = {
-      index: index + 1,
-      offset: offset + entry.recordCount,
-      term: entry.term,
-      appendedAt: entry.appendedAt,
-    };
+    this.#cursor = cursorAfter(entry);
     this.#position += total;
     return true;
   }

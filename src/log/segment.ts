@@ -1,10 +1,10 @@
 import { join } from "node:path";
-import { assert, limits } from "../base/index.ts";
+import { assert, limits, ProglogError } from "../base/index.ts";
 import type { Disk, DiskFile } from "./disk.ts";
 import type { FilePool } from "./file-pool.ts";
 import { Indexes } from "./indexes.ts";
 import { OffsetIndex } from "./offset-index.ts";
-import { scanSegment } from "./scan.ts";
+import { cursorAfter, scanSegment } from "./scan.ts";
 import type { Cursor, DamagedRange, ScanOptions, ScanResult } from "./scan.ts";
 import { decodeSide } from "./side.ts";
 import type { Side, SideHead } from "./side.ts";
@@ -147,6 +147,25 @@ export class Segment {
         ...options,
       }),
     );
+  }
+
+  /** Where the frame of an entry begins, and the place before it. Throws `DATA_LOSS` if it is gone. */
+  async placeBefore(
+    index: number,
+  ): Promise<{ readonly position: number; readonly before: Cursor }> {
+    let position: number | undefined;
+    let before = this.start;
+    await this.scan({
+      onEntry: (entry, at) => {
+        if (entry.index === index) position = at;
+        else before = cursorAfter(entry);
+        return position !== undefined;
+      },
+    });
+    if (position === undefined) {
+      throw new ProglogError("DATA_LOSS", `entry ${index} cannot be found in ${this.path("log")}`);
+    }
+    return { position, before };
   }
 
   withFile<T>(work: (file: DiskFile) => Promise<T>): Promise<T> {
