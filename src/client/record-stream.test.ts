@@ -162,17 +162,6 @@ test("calls of next that do not wait for each other are answered in order", () =
     );
   }));
 
-test("chunks are the same records in arrays", () =>
-  withServer(async (server, client) => {
-    server.add("0", "1", "2");
-    server.add("3", "4");
-    const chunks: number[][] = [];
-    for await (const records of client.records({ from: 1, limit: 3 }).chunks()) {
-      chunks.push(records.map(({ offset }) => offset));
-    }
-    assert.deepEqual(chunks, [[1, 2], [3]]);
-  }));
-
 test("batches come as the server has them", () =>
   withServer(async (server, client) => {
     server.add("0", "1", "2");

@@ -42,8 +42,9 @@ export class RecordStream implements AsyncIterableIterator<LogRecord>, AsyncDisp
   #nextBatch = 0;
   #term = 0;
   #isOpen = false;
-  /** While a message is awaited, later calls of `next` stand in line behind it. */
-  #awaiting: Promise<unknown> | undefined;
+  /** Calls of `next` that wait for a message, each behind the one before. */
+  #queued = 0;
+  #tail: Promise<unknown> = Promise.resolve();
 
   /** @private Made by `Client.records`. */
   constructor(source: RecordStreamSource, signal: AbortSignal | undefined) {
@@ -58,7 +59,7 @@ export class RecordStream implements AsyncIterableIterator<LogRecord>, AsyncDisp
   }
 
   next(): Promise<IteratorResult<LogRecord, undefined>> {
-    if (this.#awaiting === undefined) {
+    if (this.#queued === 0) {
       try {
         const record = this.#take();
         if (record !== undefined) return Promise.resolve({ done: false, value: record });
@@ -66,11 +67,9 @@ export class RecordStream implements AsyncIterableIterator<LogRecord>, AsyncDisp
         return this.#failWith(error);
       }
     }
-    const answer = (this.#awaiting ?? Promise.resolve()).then(() => this.#receive());
-    const awaiting = answer.then(ignore, ignore).finally(() => {
-      if (this.#awaiting === awaiting) this.#awaiting = undefined;
-    });
-    this.#awaiting = awaiting;
+    this.#queued += 1;
+    const answer = this.#tail.then(() => this.#receive());
+    this.#tail = answer.then(ignore, ignore);
     return answer;
   }
 
@@ -82,21 +81,6 @@ export class RecordStream implements AsyncIterableIterator<LogRecord>, AsyncDisp
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.return();
-  }
-
-  /** The same records in arrays, as they arrive: half the price of taking them one by one. */
-  async *chunks(): AsyncGenerator<LogRecord[], void, undefined> {
-    try {
-      for (;;) {
-        const first = await this.next();
-        if (first.done === true) return;
-        const chunk = [first.value];
-        for (let more = this.#take(); more !== undefined; more = this.#take()) chunk.push(more);
-        yield chunk;
-      }
-    } finally {
-      await this.return();
-    }
   }
 
   async #receive(): Promise<IteratorResult<LogRecord, undefined>> {
@@ -114,6 +98,9 @@ export class RecordStream implements AsyncIterableIterator<LogRecord>, AsyncDisp
     } catch (error) {
       if (this.#stop.signal.aborted) return DONE;
       return await this.#failWith(error);
+    } finally {
+      // Before the caller goes on, so that its next call finds nobody before it.
+      this.#queued -= 1;
     }
   }
 
