@@ -23,7 +23,7 @@ const modules = path.join(root, "node_modules");
 const installStamp = path.join(modules, ".setup-stamp");
 const dist = path.join(root, "dist");
 const main = path.join(dist, "cli", "main.js");
-const buildStamp = path.join(modules, ".build-stamp");
+const buildStamp = ".build-stamp";
 const lockDirectory = path.join(root, ".setup-lock");
 
 /** A failure the user can act on: one line, exit code 1. */
@@ -133,7 +133,7 @@ function buildWanted() {
 }
 
 function isBuilt(wanted) {
-  return readOrEmpty(buildStamp) === wanted && fs.existsSync(main);
+  return readOrEmpty(path.join(dist, buildStamp)) === wanted && fs.existsSync(main);
 }
 
 /** Compiles beside dist/ and swaps, so that files of deleted sources go and nobody sees half of it. */
@@ -152,11 +152,10 @@ async function build(wanted) {
     throw new SetupError(`src/ does not compile (above): correct it, "npm run types" checks it`);
   }
   fs.chmodSync(path.join(next, "cli", "main.js"), 0o755);
-  fs.rmSync(buildStamp, { force: true });
+  fs.writeFileSync(path.join(next, buildStamp), wanted);
   if (fs.existsSync(dist)) fs.renameSync(dist, old);
   fs.renameSync(next, dist);
   fs.rmSync(old, { recursive: true, force: true });
-  fs.writeFileSync(buildStamp, wanted);
 }
 
 /** Runs a program without input; resolves with its exit code (or the reason it did not start). */
