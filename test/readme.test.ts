@@ -12,7 +12,7 @@ import {
   type Program,
 } from "./support/program.ts";
 import { needsCurl } from "./support/sessions.ts";
-import { findSnippets, type Snippet } from "./support/snippets.ts";
+import { differs, findSnippets, type Snippet } from "./support/snippets.ts";
 import { root } from "./support/sources.ts";
 
 const snippets = findSnippets(readFileSync(join(root, "README.md"), "utf8"));
@@ -76,8 +76,7 @@ describe("README.md", () => {
     });
     for (const snippet of snippets) {
       await t.test(`line ${snippet.line}`, () => {
-        const printed = run(snippet, folder, server).trimEnd().split("\n");
-        if (snippet.printed !== undefined) assert.deepEqual(printed, snippet.printed);
+        assert.equal(differs(snippet, run(snippet, folder, server)), undefined);
       });
     }
     assert.equal(await server.end("SIGTERM"), 0, server.stderr());
@@ -85,10 +84,18 @@ describe("README.md", () => {
 });
 
 describe("snippets", () => {
+  const text = "a\n\n<!-- test -->\n\n```sh\necho (1) 2\n#=> (1) …\n```\n\n```sh\necho 2\n```\n";
+  const snippet = { language: "sh", line: 3, text: "echo (1) 2\n#=> (1) …", printed: ["(1) …"] };
+
   test("are found with what they promise", () => {
-    const text = "a\n\n<!-- test -->\n\n```sh\necho 1\n#=> 1\n```\n\n```sh\necho 2\n```\n";
-    assert.deepEqual(findSnippets(text), [
-      { language: "sh", line: 3, text: "echo 1\n#=> 1", printed: ["1"] },
-    ]);
+    assert.deepEqual(findSnippets(text), [snippet]);
+  });
+
+  test("must print just that", () => {
+    assert.equal(differs(snippet, "(1) 2\n"), undefined);
+    for (const output of ["1 2\n", "(1)\n", "(1) 2\nmore\n", ""]) {
+      assert.notEqual(differs(snippet, output), undefined);
+    }
+    assert.equal(differs({ ...snippet, printed: undefined }, "whatever"), undefined);
   });
 });
