@@ -54,7 +54,12 @@ export class VarintReader {
     if (this.at >= this.end) return VARINT_INVALID;
     const first = this.bytes[this.at++] as number;
     if (first < 128) return (first >>> 1) ^ -(first & 1);
-    return this.#readLong(first);
+    // Two bytes are the length of most records; integers are faster than the general case.
+    const second = this.at < this.end ? (this.bytes[this.at] as number) : 128;
+    if (second >= 128) return this.#readLong(first);
+    this.at += 1;
+    const both = (second << 7) | (first & 127);
+    return (both >>> 1) ^ -(both & 1);
   }
 
   #readLong(first: number): number {
