@@ -25,6 +25,7 @@ export class GrpcServer implements AsyncDisposable {
   readonly #tails: Tails;
   readonly #service: LogService;
   readonly #health = new Health(true);
+  readonly #sockets = new Set<Duplex>();
   #closing: Promise<void> | undefined;
 
   constructor(options: GrpcServerOptions) {
@@ -47,6 +48,13 @@ export class GrpcServer implements AsyncDisposable {
 
   /** Serves a connection whose first bytes are HTTP/2's preface. */
   accept(socket: Duplex): void {
+    if (this.#closing !== undefined) {
+      // The library would take it, and never answer.
+      socket.destroy();
+      return;
+    }
+    this.#sockets.add(socket);
+    socket.once("close", () => this.#sockets.delete(socket));
     this.#injector.injectConnection(socket);
   }
 
@@ -67,12 +75,17 @@ export class GrpcServer implements AsyncDisposable {
   /** Cuts whatever runs. */
   async close(): Promise<void> {
     const drained = this.drain(0);
-    this.#server.forceShutdown();
+    this.#cut();
     await drained;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close();
+  }
+
+  /** Without channelz the library's own `forceShutdown` knows no session to cut. */
+  #cut(): void {
+    for (const socket of this.#sockets) socket.destroy();
   }
 
   async #drain(timeoutMs: number): Promise<void> {
@@ -85,7 +98,7 @@ export class GrpcServer implements AsyncDisposable {
     this.#tails.close(goodbye);
     await new Promise<void>((resolve) => {
       const timer = setTimeout(() => {
-        this.#server.forceShutdown();
+        this.#cut();
         resolve();
       }, timeoutMs);
       this.#server.tryShutdown(() => {

@@ -163,7 +163,8 @@ export class TailStream extends TailEntry implements TailReader {
 
   /** Batches are cut to what is still wanted, and then they are for this stream alone. */
   get #trims(): boolean {
-    return this.format.kind === "batches" && this.#recordsLeft + this.#bytesLeft < Infinity;
+    const ends = this.#recordsLeft < Infinity || this.#bytesLeft < Infinity;
+    return ends && this.format.kind === "batches";
   }
 
   #enter(page: Page): Page {

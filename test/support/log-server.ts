@@ -142,6 +142,7 @@ export async function collect(
   const error = await new Promise<ProglogError | undefined>((resolve) => {
     stream.on("end", () => resolve(undefined));
     stream.on("error", (caught) => resolve(fromServiceError(caught)));
+    stream.resume();
   });
   return { messages, error };
 }
@@ -165,5 +166,6 @@ export function take(
     stream.on("data", onData);
     stream.on("error", onError);
     stream.on("end", () => reject(new Error("the stream has ended")));
+    stream.resume();
   });
 }
