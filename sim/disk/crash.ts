@@ -201,7 +201,9 @@ function tornViews(
     left -= kept;
     if (kept === change.bytes) continue;
     const end = Math.max(view.length, file.volatile.length);
-    if (tail === "junk") fillWithJunk(view, owner, change.position + kept, end, random);
+    // Only where the file is new: old bytes stay what they were until they are written.
+    const lostFrom = Math.max(change.position + kept, view.length);
+    if (tail === "junk") fillWithJunk(view, owner, lostFrom, end, random);
     if (tail !== "cut") resizeView(view, owner, end);
     break;
   }

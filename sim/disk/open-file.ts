@@ -21,7 +21,11 @@ export interface FileHome {
   closed(file: OpenFile): void;
 }
 
-/** One open file. It keeps the file that was opened, whatever becomes of the name. */
+/**
+ * One open file. It keeps the file that was opened, whatever becomes of the name. (Reads, writes and
+ * syncs are the simulator's innermost loop: their deeds are methods, not closures with names, which
+ * cost twice as much to make.)
+ */
 export class OpenFile implements DiskFile {
   readonly path: string;
   readonly stored: StoredFile;
@@ -38,14 +42,16 @@ export class OpenFile implements DiskFile {
 
   read(into: Uint8Array, position: number): Promise<number> {
     this.#assertOpen();
-    return this.#home.queue.perform({
+    const { path, stored } = this;
+    const home = this.#home;
+    return home.queue.perform({
       kind: "read",
-      path: this.path,
+      path,
       position,
       bytes: into.length,
-      run: (effect) => {
-        const length = readView(this.stored.volatile, into, position);
-        if (effect !== undefined && length > 0) this.#flip(into.subarray(0, length), effect);
+      run(effect) {
+        const length = readView(stored.volatile, into, position);
+        if (effect !== undefined && length > 0) flip(into.subarray(0, length), effect, home);
         return length;
       },
     });
@@ -53,18 +59,40 @@ export class OpenFile implements DiskFile {
 
   write(bytes: Uint8Array, position: number): Promise<void> {
     this.#assertOpen();
-    return this.#home.queue.perform({
+    const { path, stored } = this;
+    const home = this.#home;
+    const writable = this.#writable;
+    return home.queue.perform({
       kind: "write",
-      path: this.path,
+      path,
       position,
       bytes: bytes.length,
-      run: (effect) => {
-        this.#assertWritable("write");
-        if (effect === undefined) this.#writeNow(this.stored, bytes, position);
-        else this.#writeWrongly(effect, bytes, position);
+      run(effect) {
+        if (!writable) throw diskError("EBADF", "write", path);
+        if (effect === undefined) writeNow(home, stored, { path, bytes, position });
+        else writeWrongly(home, stored, { path, bytes, position, effect });
       },
-      runPart: (keep) => {
-        this.#writeNow(this.stored, bytes.subarray(0, keep), position);
+      runPart(keep) {
+        writeNow(home, stored, { path, bytes: bytes.subarray(0, keep), position });
+      },
+    });
+  }
+
+  sync(): Promise<void> {
+    this.#assertOpen();
+    const { path, stored } = this;
+    const home = this.#home;
+    let sync: SyncInFlight | undefined;
+    return home.queue.perform({
+      kind: "sync",
+      path,
+      begin() {
+        sync = stored.beginSync(home.lastSequence());
+      },
+      run(effect) {
+        assert(sync !== undefined, "a sync has begun before it ends");
+        if (effect === undefined) stored.endSync(sync);
+        else stored.failSync(sync, "keep" in effect ? (effect.keep ?? 0) : 0);
       },
     });
   }
@@ -76,25 +104,8 @@ export class OpenFile implements DiskFile {
       path: this.path,
       position: length,
       run: () => {
-        this.#assertWritable("ftruncate");
+        if (!this.#writable) throw diskError("EINVAL", "ftruncate", this.path);
         this.stored.truncate(length, this.#home.nextSequence());
-      },
-    });
-  }
-
-  sync(): Promise<void> {
-    this.#assertOpen();
-    let sync: SyncInFlight | undefined;
-    return this.#home.queue.perform({
-      kind: "sync",
-      path: this.path,
-      begin: () => {
-        sync = this.stored.beginSync(this.#home.lastSequence());
-      },
-      run: (effect) => {
-        assert(sync !== undefined, "a sync has begun before it ends");
-        if (effect === undefined) this.stored.endSync(sync);
-        else this.stored.failSync(sync, "keep" in effect ? (effect.keep ?? 0) : 0);
       },
     });
   }
@@ -122,51 +133,57 @@ export class OpenFile implements DiskFile {
     });
   }
 
-  #writeNow(file: StoredFile, bytes: Uint8Array, position: number): void {
-    const room = this.#room(file, bytes.length, position);
-    file.write(bytes.subarray(0, room), position, this.#home.nextSequence());
-    if (room < bytes.length) throw diskError("ENOSPC", "write", this.path);
-  }
-
-  /** How many of the bytes fit: a hole needs a free page, a page that is there does not. */
-  #room(file: StoredFile, length: number, position: number): number {
-    let free = this.#home.freePages();
-    if (free === Infinity) return length;
-    let at = position;
-    while (at < position + length) {
-      const number = Math.floor(at / PAGE_BYTES);
-      if (file.volatile.pages[number] === undefined && --free < 0) break;
-      at = (number + 1) * PAGE_BYTES;
-    }
-    return Math.min(length, Math.max(0, at - position));
-  }
-
-  #writeWrongly(effect: Effect, bytes: Uint8Array, position: number): void {
-    if ("forget" in effect) return;
-    if ("misdirect" in effect) {
-      const { path, position: elsewhere } = effect.misdirect;
-      const target = path === undefined ? this.stored : this.#home.fileAt(path);
-      this.#writeNow(target, bytes, elsewhere);
-      return;
-    }
-    const copy = bytes.slice();
-    this.#flip(copy, effect);
-    this.#writeNow(this.stored, copy, position);
-  }
-
-  #flip(bytes: Uint8Array, effect: Effect): void {
-    assert("flipBit" in effect, "this effect is not for this kind of call");
-    const bits = bytes.length * 8;
-    const bit = effect.flipBit === "random" ? this.#home.draw(bits) : effect.flipBit;
-    const at = Math.floor(bit / 8);
-    if (at < bytes.length) bytes[at] = (bytes[at] as number) ^ (1 << (bit % 8));
-  }
-
   #assertOpen(): void {
     assert(!this.#isClosed, `${this.path} is open`);
   }
+}
 
-  #assertWritable(call: string): void {
-    if (!this.#writable) throw diskError("EBADF", call, this.path);
+interface Write {
+  readonly path: string;
+  readonly bytes: Uint8Array;
+  readonly position: number;
+}
+
+function writeNow(home: FileHome, file: StoredFile, { path, bytes, position }: Write): void {
+  const fitting = fittingBytes(home, file, bytes.length, position);
+  const all = fitting === bytes.length;
+  file.write(all ? bytes : bytes.subarray(0, fitting), position, home.nextSequence());
+  if (!all) throw diskError("ENOSPC", "write", path);
+}
+
+/** How many of the bytes fit: a hole needs a free page, a page that is there does not. */
+function fittingBytes(home: FileHome, file: StoredFile, length: number, position: number): number {
+  let free = home.freePages();
+  if (free === Infinity) return length;
+  let at = position;
+  while (at < position + length) {
+    const number = Math.floor(at / PAGE_BYTES);
+    if (file.volatile.pages[number] === undefined && --free < 0) break;
+    at = (number + 1) * PAGE_BYTES;
   }
+  return Math.min(length, at - position);
+}
+
+function writeWrongly(
+  home: FileHome,
+  file: StoredFile,
+  { path, bytes, position, effect }: Write & { readonly effect: Effect },
+): void {
+  if ("forget" in effect) return;
+  if ("misdirect" in effect) {
+    const { path: otherPath, position: elsewhere } = effect.misdirect;
+    const target = otherPath === undefined ? file : home.fileAt(otherPath);
+    writeNow(home, target, { path, bytes, position: elsewhere });
+    return;
+  }
+  const copy = bytes.slice();
+  flip(copy, effect, home);
+  writeNow(home, file, { path, bytes: copy, position });
+}
+
+function flip(bytes: Uint8Array, effect: Effect, home: FileHome): void {
+  assert("flipBit" in effect, "this effect is not for this kind of call");
+  const bit = effect.flipBit === "random" ? home.draw(bytes.length * 8) : effect.flipBit;
+  const at = Math.floor(bit / 8);
+  if (at < bytes.length) bytes[at] = (bytes[at] as number) ^ (1 << (bit % 8));
 }

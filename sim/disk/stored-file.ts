@@ -11,7 +11,7 @@ import {
 
 /** A change that is not durable yet, in the order of the whole disk's changes. */
 export interface UnsyncedChange {
-  readonly sequence: number;
+  sequence: number;
   /** Where a write began; where a truncation cut. */
   readonly position: number;
   /** 0 for a truncation. */
@@ -92,16 +92,13 @@ export class StoredFile {
     const last = Math.floor((position + bytes.length - 1) / PAGE_BYTES);
     for (let number = Math.floor(position / PAGE_BYTES); number <= last; number++) {
       this.dirty.add(number);
-      this.lost.delete(number);
+      if (this.lost.size > 0) this.lost.delete(number);
     }
     const before = this.unsynced.at(-1);
     if (before?.sequence === sequence - 1 && this.#continues(before, position)) {
       // Consecutive appends are one run of bytes; the number moves on so that the next may join.
-      this.unsynced[this.unsynced.length - 1] = {
-        ...before,
-        sequence,
-        bytes: before.bytes + bytes.length,
-      };
+      before.sequence = sequence;
+      before.bytes += bytes.length;
     } else {
       this.unsynced.push({ sequence, position, bytes: bytes.length });
     }
