@@ -44,6 +44,11 @@ const ROW = {
     load: () => import("./consume-stream.ts"),
     minutesMax: 4,
   },
+  peers: {
+    title: "NATS JetStream and Redis Streams, where they are installed",
+    load: () => import("./peers.ts"),
+    minutesMax: 8,
+  },
   "open-log": {
     title: "opening a log of 10 MB, 1 GB and (--full) 10 GB: time and memory",
     load: () => import("./open-log.ts"),

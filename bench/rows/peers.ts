@@ -1,0 +1,149 @@
+import { mkdirSync } from "node:fs";
+import { join } from "node:path";
+import { connect } from "../../src/client/index.ts";
+import type { Client } from "../../src/client/index.ts";
+import { startJetStream } from "../support/peers/jetstream.ts";
+import type { Peer } from "../support/peers/peer.ts";
+import { PeerAbsent } from "../support/peers/programs.ts";
+import { startRedis } from "../support/peers/redis.ts";
+import { checkProduced } from "../support/produced.ts";
+import { ratedAgainst, skipped } from "../support/result.ts";
+import type { Goal, RowResult } from "../support/result.ts";
+import { pairsOf } from "../support/row.ts";
+import type { RowContext } from "../support/row.ts";
+import { AgentServer } from "../support/servers.ts";
+import { inPairs } from "../support/statistics.ts";
+import { Checker, VALUE_BYTES, valueOf } from "../support/values.ts";
+
+const IN_FLIGHT = 512;
+
+interface Contest {
+  readonly name: string;
+  readonly start: (folder: string) => Promise<Peer>;
+  readonly produceGoal: Goal;
+  readonly consumeGoal: Goal;
+}
+
+const CONTESTS: readonly Contest[] = [
+  {
+    name: "NATS JetStream",
+    start: startJetStream,
+    produceGoal: { is: ">=", bound: 20 },
+    consumeGoal: { is: ">=", bound: 5 },
+  },
+  {
+    name: "Redis Streams",
+    start: startRedis,
+    produceGoal: { is: ">=", bound: 10 },
+    consumeGoal: { is: ">=", bound: 5 },
+  },
+];
+
+/** Others that keep a log, each through its own client and as its users drive it. */
+async function run(context: RowContext): Promise<RowResult[]> {
+  const results: RowResult[] = [];
+  for (const contest of CONTESTS) {
+    try {
+      results.push(...(await contestWith(contest, context)));
+    } catch (error) {
+      if (!(error instanceof PeerAbsent)) throw error;
+      results.push(...absent(contest, error.message));
+    }
+  }
+  return results;
+}
+
+const rowsOf = ({ name }: Contest): readonly [string, string] => [
+  `produce, durable, ${VALUE_BYTES} B, against ${name}`,
+  `consume, ${VALUE_BYTES} B, against ${name}`,
+];
+
+function absent(contest: Contest, reason: string): RowResult[] {
+  const goals = [contest.produceGoal, contest.consumeGoal];
+  return rowsOf(contest).map((row, at) => {
+    const goal = goals[at];
+    return skipped({ row, unit: "records/s" }, goal ? `${goal.is} ${goal.bound}x` : "-", reason);
+  });
+}
+
+async function contestWith(contest: Contest, context: RowContext): Promise<RowResult[]> {
+  const folder = join(context.directory, contest.name.replace(" ", "-"));
+  mkdirSync(folder);
+  await using peer = await contest.start(folder);
+  await using ours = await AgentServer.start(folder);
+  await using client = connect(ours.address);
+  const ourCount = context.quick ? 500_000 : 2_000_000;
+  const theirCount = context.quick ? 50_000 : 200_000;
+  const pairs = context.quick ? 3 : pairsOf(context);
+  const produced = { ours: 0, theirs: 0 };
+
+  const produce = await inPairs(
+    pairs,
+    async () => {
+      const from = produced.ours;
+      produced.ours += ourCount;
+      return await rateOf(ourCount, () => produceOurs(client, from, produced.ours));
+    },
+    async () => {
+      const from = produced.theirs;
+      produced.theirs += theirCount;
+      const values = valuesOf(from, produced.theirs);
+      return await rateOf(theirCount, () => peer.produce(values, IN_FLIGHT));
+    },
+  );
+  const consume = await inPairs(
+    pairs,
+    () => rateOf(ourCount, () => consumeOurs(client, ourCount)),
+    () => rateOf(theirCount, () => consumeTheirs(peer, theirCount)),
+  );
+  if (context.check) {
+    await checkProduced("our side", ours.address, { from: 0, count: produced.ours });
+    const checker = new Checker(contest.name);
+    await peer.consume(produced.theirs, (value) => checker.take(value));
+    checker.end(produced.theirs);
+  }
+  const [produceRow, consumeRow] = rowsOf(contest);
+  const unit = "records/s";
+  const note =
+    `ours: our batching producer, fsynced; ${peer.name}: its client for Node, ` +
+    `${IN_FLIGHT} appends in flight, ${peer.durability}`;
+  return [
+    ratedAgainst({ row: produceRow, unit, note }, produce, contest.produceGoal),
+    ratedAgainst(
+      { row: consumeRow, unit, note: "every record of either as an object, from the start" },
+      consume,
+      contest.consumeGoal,
+    ),
+  ];
+}
+
+function* valuesOf(from: number, to: number): Generator<Buffer> {
+  for (let n = from; n < to; n++) yield valueOf(n);
+}
+
+async function produceOurs(client: Client, from: number, to: number): Promise<void> {
+  await using producer = client.producer();
+  for (let n = from; n < to; n++) await producer.send({ value: valueOf(n) });
+  await producer.flush();
+}
+
+async function consumeOurs(client: Client, count: number): Promise<void> {
+  let received = 0;
+  for await (const { value } of client.records({ limit: count }))
+    received += value === null ? 0 : 1;
+  if (received !== count) throw new Error(`${received} records came of ${count}`);
+}
+
+async function consumeTheirs(peer: Peer, count: number): Promise<void> {
+  let received = 0;
+  await peer.consume(count, () => (received += 1));
+  if (received !== count) throw new Error(`${received} records came of ${count}`);
+}
+
+async function rateOf(count: number, work: () => Promise<void>): Promise<number> {
+  const startMs = performance.now();
+  await work();
+  return (count * 1000) / (performance.now() - startMs);
+}
+
+export const row = { run };
