@@ -45,6 +45,8 @@ export class BatchQueue {
    */
   readonly #spare: Buffer[] = [];
   readonly #spareBytes: number;
+  /** What the clock says in this turn; 0: not asked yet. */
+  #turnMs = 0;
   /** Batches sealed so far. */
   sealedTotal = 0;
 
@@ -87,7 +89,7 @@ export class BatchQueue {
   put(record: RecordInput): Sent | undefined {
     const bytes = this.#sealedBytes + this.#builder.size + recordSize(record);
     if (bytes > this.#options.bufferBytesMax && !this.isEmpty) return undefined;
-    const nowMs = record.timestampMs ? 0 : Date.now();
+    const nowMs = record.timestampMs ? 0 : this.#now();
     if (!this.#builder.add(record, nowMs)) {
       if (!this.isStamping) return undefined;
       this.#seal();
@@ -141,6 +143,17 @@ export class BatchQueue {
     this.#open = undefined;
     this.#builder.reset();
     for (const batch of batches) batch.settle({ error });
+  }
+
+  /** One time for a turn of the event loop: asking the clock for each record is felt. */
+  #now(): number {
+    if (this.#turnMs === 0) {
+      this.#turnMs = Date.now();
+      setImmediate(() => {
+        this.#turnMs = 0;
+      });
+    }
+    return this.#turnMs;
   }
 
   #forget(count: number): PendingBatch[] {
