@@ -126,7 +126,7 @@ export const httpTimeoutsCheckIntervalMs = 1_000;
 /** Bodies that are being received, of all connections together. */
 export const httpBodiesBytesMax: number = 64 * MiB;
 /** What a client still sends after it was refused is thrown away so long, so that it reads why. */
-export const httpLingerMs = 1_000;
+export const httpLingerMs = 5_000;
 export const httpLingerBytesMax: number = 64 * MiB;
 /** A sign of life on an event stream (SSE) on which nothing else was sent. */
 export const sseHeartbeatMs = 15_000;
