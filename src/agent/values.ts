@@ -17,7 +17,7 @@ function value<T>(expected: string, read: (given: unknown) => T | undefined): Va
 }
 
 /** Non-empty text. Numbers are refused: YAML has already changed `0123` when we see it. */
-export function text(expected: string, pattern = /^[^\0]+$/): ValueSchema<string> {
+export function text(expected: string, pattern: RegExp = /^[^\0]+$/): ValueSchema<string> {
   return value(expected, (given) =>
     typeof given === "string" && pattern.test(given) ? given : undefined,
   );

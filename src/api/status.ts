@@ -2,7 +2,7 @@ import { ERROR_CODES } from "../base/index.ts";
 import type { ErrorCode } from "../base/index.ts";
 
 /** gRPC's status codes, by number: the wire's own, so that no library is needed to name them. */
-export const GRPC_STATUS = Object.freeze({
+export const GRPC_STATUS = {
   OK: 0,
   CANCELLED: 1,
   UNKNOWN: 2,
@@ -20,7 +20,7 @@ export const GRPC_STATUS = Object.freeze({
   UNAVAILABLE: 14,
   DATA_LOSS: 15,
   UNAUTHENTICATED: 16,
-});
+} as const;
 
 export interface WireStatus {
   readonly grpc: number;

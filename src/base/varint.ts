@@ -35,7 +35,7 @@ export function putVarint(bytes: Uint8Array, at: number, value: number): number 
 }
 
 /** What a reader returns instead of a number: the bytes end too early, or the number is too large. */
-export const VARINT_INVALID = NaN;
+export const VARINT_INVALID: number = NaN;
 
 /** Reads varints one after the other; `at` moves. Never reads beyond `end`. */
 export class VarintReader {

@@ -1,7 +1,7 @@
 import type { ErrorCode } from "../base/index.ts";
 
 /** What the process says when it ends. Scripts rely on these numbers; they never change. */
-export const EXIT = Object.freeze({
+export const EXIT = {
   done: 0,
   failed: 1,
   usage: 2,
@@ -15,7 +15,7 @@ export const EXIT = Object.freeze({
   /** 128 + the number of the signal that ended it. */
   interrupted: 130,
   terminated: 143,
-});
+} as const;
 
 const BY_ERROR: Readonly<Partial<Record<ErrorCode, number>>> = {
   LOCKED: EXIT.taken,

@@ -9,7 +9,7 @@ export class TailRead {
   run: Run | undefined;
   error: unknown;
   /** Those who asked and have not yet looked at the outcome. */
-  readonly waiting = new Set<TailReader>();
+  readonly waiting: Set<TailReader> = new Set<TailReader>();
 
   constructor(offset: number) {
     this.offset = offset;
