@@ -76,7 +76,7 @@ test("reflection lists the services and shows their file, in both versions", asy
     stream.write(stringField(4, "log.v1.Log.Produce"));
     const [services, file] = await take(stream, 2);
     assert.ok(services?.includes("log.v1.Log"));
-    assert.ok(services.includes("grpc.health.v1.Health"));
+    assert.ok(services?.includes("grpc.health.v1.Health"));
     assert.ok(file?.includes("ProduceBatchRequest"));
     stream.end();
   }
