@@ -21,7 +21,7 @@ const CHANNEL_OPTIONS = {
   // Whether a call may be repeated is our knowledge, and its buffers are ours.
   "grpc.enable_retries": 0,
   "grpc.enable_channelz": 0,
-  // Closing a client closes its connections, not those of another.
+  // A client has connections of its own, and closing it closes them.
   "grpc.use_local_subchannel_pool": 1,
 };
 

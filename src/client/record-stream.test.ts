@@ -55,6 +55,7 @@ test("the log is read from wherever, to its end or for so many records", () =>
       [{ from: 6 }, []],
       [{ from: 1, limit: 3 }, ["1", "2", "3"]],
       [{ from: 1, limit: 0 }, []],
+      [{ from: 1, limit: 1 }, ["1"]],
       [{ from: 1, limit: 3, follow: true }, ["1", "2", "3"]],
       [{ from: "start", limit: 4, follow: true }, ["0", "1", "2", "3"]],
       // Batches are stamped 1000 ms after 1970 plus their offset.
@@ -160,6 +161,13 @@ test("calls of next that do not wait for each other are answered in order", () =
       all.map(({ value }) => value?.offset),
       [0, 1, 2, undefined, undefined],
     );
+    const other = client.records();
+    const [first, second] = [other.next(), other.next()];
+    await first;
+    const third = other.next();
+    assert.equal((await second).value?.offset, 1, "who came first is served first");
+    assert.equal((await third).value?.offset, 2);
+    await other.return();
   }));
 
 test("batches come as the server has them", () =>
