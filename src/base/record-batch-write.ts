@@ -28,6 +28,7 @@ const CAPACITY_BYTES_MIN = 1024;
 const LOOP_COPY_BYTES_MAX = 24;
 const INT16_MAX = 32767;
 const INT32_MAX = 2147483647;
+const NO_BYTES = new Uint8Array(0);
 const NO_STAMP: ProducerStamp = { id: -1, epoch: -1, sequence: -1 };
 
 /** Key, value and headers together: what `limits.recordBytesMax` speaks of. */
@@ -73,6 +74,8 @@ export function checkRecord(record: RecordInput, recordBytesMax: number = record
 }
 
 export interface BatchBuilderOptions {
+  /** Room made at once, so that a batch whose size is known never has to grow. */
+  readonly capacityBytes?: number;
   /** A batch that holds something takes no record beyond this; an empty one takes any legal record. */
   readonly bytesMax?: number;
   readonly recordsMax?: number;
@@ -93,7 +96,7 @@ export class BatchBuilder {
   readonly #bytesMax: number;
   readonly #recordsMax: number;
   readonly #recordBytesMax: number;
-  #bytes: Uint8Array = new Uint8Array(CAPACITY_BYTES_MIN);
+  #bytes: Uint8Array;
   #at = BATCH_OVERHEAD_BYTES;
   #count = 0;
   #baseTimestamp = 0;
@@ -103,6 +106,7 @@ export class BatchBuilder {
     this.#bytesMax = options.bytesMax ?? batchBytesMax;
     this.#recordsMax = options.recordsMax ?? batchRecordsMax;
     this.#recordBytesMax = options.recordBytesMax ?? recordBytesLimit;
+    this.#bytes = new Uint8Array(options.capacityBytes ?? CAPACITY_BYTES_MIN);
   }
 
   /** Bytes of the batch as it stands. */
@@ -125,13 +129,7 @@ export class BatchBuilder {
     const key = record.key ?? null;
     const timestamp = record.timestampMs || nowMs;
     const timestampDelta = this.#count === 0 ? 0 : timestamp - this.#baseTimestamp;
-    const bodySize =
-      1 +
-      varintSize(timestampDelta) +
-      varintSize(this.#count) +
-      bytesFieldSize(key) +
-      bytesFieldSize(value) +
-      headersSize(headers);
+    const bodySize = recordBodySize(record, timestampDelta, this.#count);
     const end = this.#at + varintSize(bodySize) + bodySize;
     if (this.#count > 0 && (end > this.#bytesMax || this.#count >= this.#recordsMax)) return false;
     if (end > this.#bytes.length) this.#grow(end);
@@ -160,7 +158,10 @@ export class BatchBuilder {
   /** The batch, in an array of its own; the builder is empty again. There must be a record in it. */
   finish(options: FinishOptions = {}): Uint8Array {
     this.#complete(options);
-    const batch = this.#bytes.slice(0, this.#at);
+    // A buffer that is just full is handed over as it is: a copy would cost as much as a record in ten.
+    const isFull = this.#at === this.#bytes.length;
+    const batch = isFull ? this.#bytes : this.#bytes.slice(0, this.#at);
+    if (isFull) this.#bytes = NO_BYTES;
     this.reset();
     return batch;
   }
@@ -200,7 +201,7 @@ export class BatchBuilder {
   }
 
   #grow(sizeMin: number): void {
-    const doubled = Math.min(2 * this.#bytes.length, this.#bytesMax);
+    const doubled = Math.min(Math.max(2 * this.#bytes.length, CAPACITY_BYTES_MIN), this.#bytesMax);
     const grown = new Uint8Array(Math.max(doubled, sizeMin));
     grown.set(this.#bytes.subarray(0, this.#at));
     this.#bytes = grown;
@@ -217,7 +218,7 @@ export function encodeBatch(
   records: readonly RecordInput[],
   options: EncodeBatchOptions,
 ): Uint8Array {
-  const builder = new BatchBuilder();
+  const builder = new BatchBuilder({ capacityBytes: sizeOfBatch(records, options.nowMs) });
   for (const record of records) {
     if (builder.add(record, options.nowMs)) continue;
     throw new ProglogError(
@@ -226,6 +227,30 @@ export function encodeBatch(
     );
   }
   return builder.finish(options);
+}
+
+/** Bytes of all these records as one batch; no more than a batch may have. */
+function sizeOfBatch(records: readonly RecordInput[], nowMs: number): number {
+  const baseTimestamp = records[0]?.timestampMs || nowMs;
+  let size = BATCH_OVERHEAD_BYTES;
+  for (let count = 0; count < records.length && size <= batchBytesMax; count++) {
+    const record = records[count] as RecordInput;
+    const body = recordBodySize(record, (record.timestampMs || nowMs) - baseTimestamp, count);
+    size += varintSize(body) + body;
+  }
+  return Math.min(size, batchBytesMax);
+}
+
+/** Bytes of a record after its length. */
+function recordBodySize(record: RecordInput, timestampDelta: number, ordinal: number): number {
+  return (
+    1 +
+    varintSize(timestampDelta) +
+    varintSize(ordinal) +
+    bytesFieldSize(record.key ?? null) +
+    bytesFieldSize(record.value) +
+    headersSize(record.headers)
+  );
 }
 
 /** The batch header has room for 63, 15 and 31 bits. */

@@ -3,12 +3,17 @@
  * sign in the lowest bit. Values are safe integers; 64-bit ones outside that range are refused.
  */
 
+/** Below this a zigzag varint is a 31-bit number, on which bit operations are exact, and fast. */
+const SMALL = 2 ** 30;
+
 /** Bytes of `value` as a zigzag varint. */
 export function varintSize(value: number): number {
   let magnitude = value < 0 ? -value - 1 : value;
   if (magnitude < 64) return 1;
-  let size = 1;
-  for (magnitude = Math.floor(magnitude / 64); magnitude > 0; size++) {
+  if (magnitude < 8_192) return 2;
+  if (magnitude < 1_048_576) return 3;
+  let size = 4;
+  for (magnitude = Math.floor(magnitude / 134_217_728); magnitude > 0; size++) {
     magnitude = Math.floor(magnitude / 128);
   }
   return size;
@@ -17,14 +22,19 @@ export function varintSize(value: number): number {
 /** Writes `value` at `at`; returns where the next byte goes. */
 export function putVarint(bytes: Uint8Array, at: number, value: number): number {
   const sign = value < 0 ? 1 : 0;
-  let magnitude = value < 0 ? -value - 1 : value;
-  if (magnitude < 64) {
-    bytes[at] = (magnitude << 1) | sign;
-    return at + 1;
-  }
+  const magnitude = value < 0 ? -value - 1 : value;
+  if (magnitude >= SMALL) return putLongVarint(bytes, at, magnitude, sign);
+  let rest = (magnitude << 1) | sign;
+  let next = at;
+  for (; rest >= 128; rest >>>= 7) bytes[next++] = 0x80 | (rest & 127);
+  bytes[next] = rest;
+  return next + 1;
+}
+
+function putLongVarint(bytes: Uint8Array, at: number, value: number, sign: number): number {
   // The first byte holds six bits and the sign, so that no intermediate number leaves the safe range.
-  bytes[at] = 0x80 | ((magnitude % 64) << 1) | sign;
-  magnitude = Math.floor(magnitude / 64);
+  bytes[at] = 0x80 | ((value % 64) << 1) | sign;
+  let magnitude = Math.floor(value / 64);
   let next = at + 1;
   while (magnitude >= 128) {
     bytes[next++] = 0x80 | (magnitude % 128);
