@@ -49,7 +49,7 @@ export class FakeLogServer implements AsyncDisposable {
   readonly batches: Uint8Array[] = [];
   next = 0;
   /** Calls of each method. */
-  readonly calls = new Map<string, number>();
+  readonly calls: Map<string, number> = new Map<string, number>();
   /** Calls that are streams and are not over. */
   open = 0;
   /** Decides about each batch; normally it is appended and answered. */
