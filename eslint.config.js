@@ -34,7 +34,16 @@ const PURE = {
 };
 
 export default tseslint.config(
-  { ignores: ["dist/**", "dist.*/**", "coverage/**", "src/api/gen/**", "node_modules/**"] },
+  {
+    ignores: [
+      "dist/**",
+      "dist.*/**",
+      "bench/.data-*/**",
+      "coverage/**",
+      "src/api/gen/**",
+      "node_modules/**",
+    ],
+  },
   tseslint.configs.strictTypeChecked,
   {
     languageOptions: { parserOptions: { projectService: true } },

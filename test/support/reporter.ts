@@ -1,9 +1,9 @@
-import { writeSync } from "node:fs";
 import type { TestEvent } from "node:test/reporters";
 import { inspect } from "node:util";
 
-import { TALLY_FD, type TallyLine } from "./tally.ts";
+import { tell, type TallyLine } from "./tally.ts";
 
+type Outcome = Exclude<TallyLine["outcome"], "begin" | "end">;
 type Finished = Extract<TestEvent, { type: "test:pass" | "test:fail" }>;
 
 const MARKS = { passed: "✔", failed: "✖", skipped: "﹣" } as const;
@@ -26,7 +26,7 @@ export default async function* report(
     if (event.type !== "test:pass" && event.type !== "test:fail") continue;
     const name = [...names.slice(0, event.data.nesting), event.data.name].join(" › ");
     const line = tallyLine(event, name);
-    if (line === undefined || line.outcome === "end") continue;
+    if (line === undefined) continue;
     tell(line);
     const reason = line.reason === undefined ? "" : ` (${line.reason})`;
     yield `${MARKS[line.outcome]} ${name}${reason} ${line.durationMs.toFixed(0)} ms\n`;
@@ -35,12 +35,11 @@ export default async function* report(
   tell({ outcome: "end", name: "", durationMs: 0 });
 }
 
-function tell(line: TallyLine): void {
-  writeSync(TALLY_FD, `${JSON.stringify(line)}\n`);
-}
-
 /** Undefined for what does not count: suites, and parents of what has been counted as failed. */
-function tallyLine({ type, data }: Finished, name: string): TallyLine | undefined {
+function tallyLine(
+  { type, data }: Finished,
+  name: string,
+): (TallyLine & { readonly outcome: Outcome }) | undefined {
   const durationMs = data.details.duration_ms;
   if (type === "test:fail") {
     const { failureType } = data.details.error as { failureType?: string };

@@ -17,6 +17,9 @@ export interface GroupOptions {
   readonly signal: AbortSignal;
 }
 
+/** For Node and its loader to start, on a machine that is busy with other things. */
+const STARTING_MS_MAX = 60_000;
+
 const here = import.meta.dirname;
 
 /** Runs test files one after another in one process of their own, and adds up what became of them. */
@@ -63,17 +66,19 @@ async function follow(
   silentMsMax: number,
 ): Promise<string | undefined> {
   const state = { hung: false, ended: false, last: "the start" };
-  const watchdog = setTimeout(() => {
+  const giveUp = (): void => {
     state.hung = true;
     child.kill("SIGKILL");
-  }, silentMsMax);
+  };
+  let watchdog = setTimeout(giveUp, STARTING_MS_MAX);
   const lines = createInterface({ input: child.stdio[TALLY_FD] as Readable });
   lines.on("line", (text) => {
     const line = JSON.parse(text) as TallyLine;
     if (line.outcome === "end") state.ended = true;
-    else state.last = `"${line.name}"`;
+    else if (line.outcome !== "begin") state.last = `"${line.name}"`;
     addToTally(tally, line);
-    watchdog.refresh();
+    clearTimeout(watchdog);
+    watchdog = setTimeout(giveUp, silentMsMax);
   });
   const how = await new Promise<string>((resolve, reject) => {
     child.on("error", reject);

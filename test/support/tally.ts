@@ -1,13 +1,15 @@
+import { writeSync } from "node:fs";
+
 /**
  * What a worker tells the runner about each finished test: one JSON object a line, on file
  * descriptor 3, so that nothing a test prints can be taken for it and a crash loses nothing. The
- * last line says that the worker came to its end; a process that stops without it has failed,
- * whatever its exit code.
+ * first line says that the worker has begun, the last that it came to its end; a process that stops
+ * without it has failed, whatever its exit code.
  */
 export const TALLY_FD = 3;
 
 export interface TallyLine {
-  readonly outcome: "passed" | "failed" | "skipped" | "end";
+  readonly outcome: "begin" | "passed" | "failed" | "skipped" | "end";
   /** The test's name after the names of what it stands in. */
   readonly name: string;
   readonly durationMs: number;
@@ -29,8 +31,13 @@ export function emptyTally(): Tally {
 
 const SLOWEST_SHOWN = 5;
 
+/** From a worker to its runner. */
+export function tell(line: TallyLine): void {
+  writeSync(TALLY_FD, `${JSON.stringify(line)}\n`);
+}
+
 export function addToTally(tally: Tally, line: TallyLine): void {
-  if (line.outcome === "end") return;
+  if (line.outcome === "begin" || line.outcome === "end") return;
   if (line.outcome === "passed") tally.passed++;
   else if (line.outcome === "failed") tally.failed.push(line.name);
   else tally.skipped.push(line);
