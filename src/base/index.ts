@@ -32,12 +32,9 @@ export {
 export {
   BatchBuilder,
   type BatchBuilderOptions,
-  checkRecord,
   encodeBatch,
   type EncodeBatchOptions,
   type FinishOptions,
-  recordBytes,
-  recordSize,
 } from "./record-batch-write.ts";
 export {
   BATCH_ATTRIBUTES,
@@ -52,4 +49,5 @@ export {
   splitBatches,
   stampBatch,
 } from "./record-batch.ts";
+export { checkRecord, recordBytes, recordSize } from "./record-size.ts";
 export * as limits from "./limits.ts";

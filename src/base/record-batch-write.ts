@@ -2,76 +2,23 @@ import type { ProducerStamp, RecordInput } from "./append.ts";
 import { assert } from "./assert.ts";
 import { crc32c } from "./crc32c.ts";
 import { ProglogError } from "./errors.ts";
-import {
-  batchBytesMax,
-  batchRecordsMax,
-  recordBytesMax as recordBytesLimit,
-  recordHeadersMax,
-} from "./limits.ts";
+import { batchBytesMax, batchRecordsMax, recordBytesMax as recordBytesLimit } from "./limits.ts";
 import {
   BATCH_CRC_START,
   BATCH_MAGIC,
   BATCH_OVERHEAD_BYTES,
   BATCH_PREFIX_BYTES,
-  type RecordHeader,
   stampBatch,
 } from "./record-batch.ts";
-import { putUtf8, utf8Length } from "./utf8.ts";
+import { bytesFieldSize, headersSize, putBytesField, putHeaders } from "./record-fields.ts";
+import { checkRecord } from "./record-size.ts";
 import { putVarint, varintSize } from "./varint.ts";
 
-/** Frame of a record besides its fields: four lengths of at most 5 bytes, attributes, two deltas. */
-const RECORD_FRAME_BYTES_MAX = 4 * 5 + 1 + 10 + 5;
-/** Two lengths around each header. */
-const HEADER_FRAME_BYTES_MAX = 10;
 const CAPACITY_BYTES_MIN = 1024;
-/** Up to here a loop copies faster than the built-in, which has a fixed price. */
-const LOOP_COPY_BYTES_MAX = 24;
 const INT16_MAX = 32767;
 const INT32_MAX = 2147483647;
 const NO_BYTES = new Uint8Array(0);
 const NO_STAMP: ProducerStamp = { id: -1, epoch: -1, sequence: -1 };
-
-/** Key, value and headers together: what `limits.recordBytesMax` speaks of. */
-export function recordBytes(record: RecordInput): number {
-  let bytes = (record.key?.length ?? 0) + (record.value?.length ?? 0);
-  if (record.headers !== undefined) {
-    for (const header of record.headers) {
-      bytes += utf8Length(header.key) + (header.value?.length ?? 0);
-    }
-  }
-  return bytes;
-}
-
-/** The most bytes that a record takes within a batch. */
-export function recordSize(record: RecordInput): number {
-  const headers = record.headers?.length ?? 0;
-  return recordBytes(record) + RECORD_FRAME_BYTES_MAX + headers * HEADER_FRAME_BYTES_MAX;
-}
-
-/** Throws `RECORD_TOO_LARGE` or `INVALID_ARGUMENT` when a record may not enter any batch. */
-export function checkRecord(record: RecordInput, recordBytesMax: number = recordBytesLimit): void {
-  const { timestampMs, headers } = record;
-  if (timestampMs !== undefined && !(Number.isSafeInteger(timestampMs) && timestampMs >= 0)) {
-    throw new ProglogError(
-      "INVALID_ARGUMENT",
-      `a record's time is a whole number of milliseconds, not ${timestampMs}`,
-    );
-  }
-  if (headers !== undefined && headers.length > recordHeadersMax) {
-    throw new ProglogError(
-      "INVALID_ARGUMENT",
-      `a record has ${headers.length} headers; at most ${recordHeadersMax} are allowed`,
-    );
-  }
-  const bytes = recordBytes(record);
-  if (bytes > recordBytesMax) {
-    throw new ProglogError(
-      "RECORD_TOO_LARGE",
-      `a record has ${bytes} bytes of key, value and headers; at most ${recordBytesMax} are allowed`,
-      { details: { bytes: String(bytes), bytesMax: String(recordBytesMax) } },
-    );
-  }
-}
 
 export interface BatchBuilderOptions {
   /** Room made at once, so that a batch whose size is known never has to grow. */
@@ -270,53 +217,6 @@ function checkStamp(stamp: ProducerStamp): void {
 
 function isWithin(value: number, max: number): boolean {
   return Number.isSafeInteger(value) && value >= 0 && value <= max;
-}
-
-function bytesFieldSize(field: Uint8Array | null): number {
-  return field === null ? 1 : varintSize(field.length) + field.length;
-}
-
-function putBytesField(bytes: Uint8Array, at: number, field: Uint8Array | null): number {
-  if (field === null) {
-    bytes[at] = 1; // −1 in zigzag
-    return at + 1;
-  }
-  const start = putVarint(bytes, at, field.length);
-  if (field.length <= LOOP_COPY_BYTES_MAX) {
-    for (let i = 0; i < field.length; i++) bytes[start + i] = field[i] as number;
-  } else {
-    bytes.set(field, start);
-  }
-  return start + field.length;
-}
-
-function headersSize(headers: readonly RecordHeader[] | undefined): number {
-  if (headers === undefined) return 1;
-  let size = varintSize(headers.length);
-  for (const header of headers) {
-    const keyLength = utf8Length(header.key);
-    size += varintSize(keyLength) + keyLength + bytesFieldSize(header.value);
-  }
-  return size;
-}
-
-function putHeaders(
-  bytes: Uint8Array,
-  at: number,
-  headers: readonly RecordHeader[] | undefined,
-): number {
-  if (headers === undefined) {
-    bytes[at] = 0;
-    return at + 1;
-  }
-  let next = putVarint(bytes, at, headers.length);
-  for (const header of headers) {
-    const keyLength = utf8Length(header.key);
-    next = putVarint(bytes, next, keyLength);
-    next = putUtf8(bytes, next, header.key, keyLength);
-    next = putBytesField(bytes, next, header.value);
-  }
-  return next;
 }
 
 function setInt64(view: DataView, at: number, value: number): void {
