@@ -7,7 +7,7 @@ import { checkProduced, produceRecords } from "../support/produced.ts";
 import { ratedAgainst, told } from "../support/result.ts";
 import type { RowResult } from "../support/result.ts";
 import { pairsOf } from "../support/row.ts";
-import type { RowContext } from "../support/row.ts";
+import type { Row, RowContext } from "../support/row.ts";
 import { AgentServer, EchoServer } from "../support/servers.ts";
 import { inPairs } from "../support/statistics.ts";
 import { VALUE_BYTES } from "../support/values.ts";
@@ -87,4 +87,4 @@ async function messagesOf(
   return { messages, bytes };
 }
 
-export const row = { run };
+export const row: Row = { run };

@@ -8,7 +8,7 @@ import { produceRecords } from "../support/produced.ts";
 import { ratedAgainst } from "../support/result.ts";
 import type { RowResult } from "../support/result.ts";
 import { pairsOf } from "../support/row.ts";
-import type { RowContext } from "../support/row.ts";
+import type { Row, RowContext } from "../support/row.ts";
 import { AgentServer, EchoServer } from "../support/servers.ts";
 import { inPairs } from "../support/statistics.ts";
 import { Checker, valueOf } from "../support/values.ts";
@@ -56,4 +56,4 @@ async function rateOf(count: number, work: () => Promise<number>): Promise<numbe
   return rate;
 }
 
-export const row = { run };
+export const row: Row = { run };

@@ -6,7 +6,7 @@ import type { EmbeddedLog } from "../../src/log/open-log.ts";
 import { ratedAgainst, told } from "../support/result.ts";
 import type { RowResult } from "../support/result.ts";
 import { pairsOf } from "../support/row.ts";
-import type { RowContext } from "../support/row.ts";
+import type { Row, RowContext } from "../support/row.ts";
 import { inPairs } from "../support/statistics.ts";
 import { Checker, VALUE_BYTES, valueOf } from "../support/values.ts";
 
@@ -106,4 +106,4 @@ function readRaw(store: string, records: number): number {
   return records / seconds;
 }
 
-export const row = { run };
+export const row: Row = { run };

@@ -4,7 +4,7 @@ import { encodeConsumeRequest } from "../../src/api/index.ts";
 import { Driver } from "../support/driver.ts";
 import { ratedAgainst } from "../support/result.ts";
 import type { RowResult } from "../support/result.ts";
-import type { RowContext } from "../support/row.ts";
+import type { Row, RowContext } from "../support/row.ts";
 import { AgentServer, EchoServer } from "../support/servers.ts";
 import { median } from "../support/statistics.ts";
 
@@ -61,4 +61,4 @@ async function residentWithStreams(server: AgentServer | EchoServer): Promise<nu
   }
 }
 
-export const row = { run };
+export const row: Row = { run };

@@ -9,7 +9,7 @@ import { Http2Tails } from "../support/http2-tails.ts";
 import { paced } from "../support/pace.ts";
 import { rated } from "../support/result.ts";
 import type { RowResult } from "../support/result.ts";
-import type { RowContext } from "../support/row.ts";
+import type { Row, RowContext } from "../support/row.ts";
 import { AgentServer } from "../support/servers.ts";
 import { Checker, valueOf } from "../support/values.ts";
 
@@ -85,4 +85,4 @@ async function arrived(tails: Http2Tails, bytesEach: number): Promise<void> {
   if (wrong > 0) throw new Error(`${wrong} tails have other than ${bytesEach} bytes`);
 }
 
-export const row = { run };
+export const row: Row = { run };

@@ -5,7 +5,7 @@ import { openLog } from "../../src/log/open-log.ts";
 import { Child } from "../support/child.ts";
 import { rated, told } from "../support/result.ts";
 import type { RowResult } from "../support/result.ts";
-import type { RowContext } from "../support/row.ts";
+import type { Row, RowContext } from "../support/row.ts";
 import { median } from "../support/statistics.ts";
 import { Checker } from "../support/values.ts";
 
@@ -114,4 +114,4 @@ async function check(directory: string, count: number): Promise<void> {
   checker.end(Math.max(count, log.nextOffset));
 }
 
-export const row = { run };
+export const row: Row = { run };

@@ -10,7 +10,7 @@ import { checkProduced } from "../support/produced.ts";
 import { ratedAgainst, skipped } from "../support/result.ts";
 import type { Goal, RowResult } from "../support/result.ts";
 import { pairsOf } from "../support/row.ts";
-import type { RowContext } from "../support/row.ts";
+import type { Row, RowContext } from "../support/row.ts";
 import { AgentServer } from "../support/servers.ts";
 import { inPairs } from "../support/statistics.ts";
 import { Checker, VALUE_BYTES, valueOf } from "../support/values.ts";
@@ -146,4 +146,4 @@ async function rateOf(count: number, work: () => Promise<void>): Promise<number>
   return (count * 1000) / (performance.now() - startMs);
 }
 
-export const row = { run };
+export const row: Row = { run };

@@ -6,7 +6,7 @@ import { checkProduced } from "../support/produced.ts";
 import { ratedAgainst } from "../support/result.ts";
 import type { RowResult } from "../support/result.ts";
 import { pairsOf } from "../support/row.ts";
-import type { RowContext } from "../support/row.ts";
+import type { Row, RowContext } from "../support/row.ts";
 import { AgentServer, EchoServer } from "../support/servers.ts";
 import { inPairs } from "../support/statistics.ts";
 import { VALUE_BYTES, valueOf } from "../support/values.ts";
@@ -72,4 +72,4 @@ function fullBatch(): { readonly bytes: Buffer; readonly records: number } {
   return { bytes, records };
 }
 
-export const row = { run };
+export const row: Row = { run };

@@ -4,7 +4,7 @@ import { checkProduced } from "../support/produced.ts";
 import { ratedAgainst } from "../support/result.ts";
 import type { RowResult } from "../support/result.ts";
 import { pairsOf } from "../support/row.ts";
-import type { RowContext } from "../support/row.ts";
+import type { Row, RowContext } from "../support/row.ts";
 import { AgentServer, EchoServer } from "../support/servers.ts";
 import { inPairs } from "../support/statistics.ts";
 import { VALUE_POOL, valueOf } from "../support/values.ts";
@@ -64,4 +64,4 @@ async function rateOf(count: number, work: () => Promise<void>): Promise<number>
   return (count * 1000) / (performance.now() - startMs);
 }
 
-export const row = { run };
+export const row: Row = { run };

@@ -6,7 +6,7 @@ import { paced } from "../support/pace.ts";
 import { ratedAgainst } from "../support/result.ts";
 import type { RowResult } from "../support/result.ts";
 import { pairsOf } from "../support/row.ts";
-import type { RowContext } from "../support/row.ts";
+import type { Row, RowContext } from "../support/row.ts";
 import { AgentServer, EchoServer } from "../support/servers.ts";
 import { median, percentile } from "../support/statistics.ts";
 import { Checker, VALUE_BYTES, valueOf } from "../support/values.ts";
@@ -98,4 +98,4 @@ async function oneAtATime(driver: Driver, seconds: number): Promise<number[]> {
   return times;
 }
 
-export const row = { run };
+export const row: Row = { run };

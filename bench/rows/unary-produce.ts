@@ -4,7 +4,7 @@ import { checkProduced } from "../support/produced.ts";
 import { ratedAgainst } from "../support/result.ts";
 import type { RowResult } from "../support/result.ts";
 import { pairsOf } from "../support/row.ts";
-import type { RowContext } from "../support/row.ts";
+import type { Row, RowContext } from "../support/row.ts";
 import { AgentServer, EchoServer } from "../support/servers.ts";
 import { inPairs } from "../support/statistics.ts";
 import { VALUE_POOL, valueOf } from "../support/values.ts";
@@ -75,4 +75,4 @@ async function cpuOf(
   return server.cpuSeconds - before;
 }
 
-export const row = { run };
+export const row: Row = { run };

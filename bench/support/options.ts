@@ -8,7 +8,7 @@ export interface BenchOptions extends RowOptions {
   readonly jsonFile: string | undefined;
 }
 
-export const USAGE = `Measures proglog against the limits of this machine, and prints one table.
+export const USAGE: string = `Measures proglog against the limits of this machine, and prints one table.
 
   npm run bench -- [options]
 

@@ -1,9 +1,9 @@
 export const VALUE_BYTES = 100;
-/** Different values; more than are ever in one batch. */
-const VALUES = 4_096;
+/** Different values; more than are ever in one batch, and a whole number of batches of 500. */
+const VALUES = 4_000;
 
 /**
- * What records hold in every row: the record at offset n has the value `n % 4096`. Made once, so that
+ * What records hold in every row: the record at offset n has the value `n % 4000`. Made once, so that
  * making them is not what is measured.
  */
 export const VALUE_POOL: readonly Buffer[] = Array.from({ length: VALUES }, (_, n) => {
