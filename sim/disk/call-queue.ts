@@ -62,7 +62,7 @@ export class CallQueue {
   callCount = 0;
   onCall: ((call: DiskCall) => void) | undefined;
   delayMs: Delay | undefined;
-  stopAfter = Infinity;
+  stopAfter: number = Infinity;
   readonly #random: Random;
   readonly #clock: Clock | undefined;
   readonly #callsMax: number;

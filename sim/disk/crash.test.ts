@@ -143,6 +143,17 @@ test("operations on names: a journal keeps the first ones, others any that fit t
   assert.deepEqual([...free].sort(), ["", "a", "a,old", "b", "b,old", "old"]);
 });
 
+test("a file has one name: of two renames the second is not kept without the first", async () => {
+  const story = async (disk: FaultDisk): Promise<void> => {
+    disk.medium.load("/a", bytes("x"));
+    await disk.rename("/a", "/b");
+    await disk.rename("/b", "/c");
+  };
+  const look = (disk: FaultDisk): string => disk.medium.names("/").join();
+  const seen = await outcomes(story, { keep: "none", directories: "random" }, look);
+  assert.deepEqual([...seen].sort(), ["a", "b", "c"]);
+});
+
 test("every subset of three operations on names can be asked for", async () => {
   const disk = newDisk();
   disk.medium.load("/1", bytes("1"));
@@ -349,6 +360,7 @@ test("a sync makes durable what was written before it was called, not what came 
   await synced;
   assert.equal(text(disk.clone().crash({ keep: "none" }).medium.bytes("/log")), "before");
   assert.equal(await get(disk, "/log"), "before after");
+  assert.equal(disk.medium.unsyncedBytes(), " after".length);
   await file.sync();
   assert.equal(text(disk.crash({ keep: "none" }).medium.bytes("/log")), "before after");
 });
@@ -401,6 +413,15 @@ test("a fork and the disk it came from go their own ways", async () => {
   assert.equal(disk.medium.has("/log"), false);
   await forked.sync();
   assert.equal(text(fork.crash({ keep: "none" }).medium.bytes("/log")), "A1C34");
+});
+
+test("a fork goes on counting where its origin was: cuts keep the order of the writes", async () => {
+  const disk = durableFile("");
+  await put(disk, "/log", "ab");
+  const fork = disk.clone();
+  const file = await fork.open("/log", "write");
+  await file.write(bytes("cd"), 2);
+  assert.equal(text(fork.crash({ keep: "torn", at: 3 }).medium.bytes("/log")), "abc");
 });
 
 function lettersOf(content: string): string {
