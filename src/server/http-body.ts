@@ -63,7 +63,6 @@ export class BodyReader {
         if (open) fail(new ProglogError("CANCELLED", "the client went away"));
       };
       request.on("error", onGone);
-      request.on("close", onGone);
     });
   }
 

@@ -7,6 +7,9 @@
  * order), `consume` and `consume-stream`, and `Tails`, which serves everyone who waits for the end of
  * the log, on gRPC and on HTTP alike.
  *
+ * The same log over HTTP/1.1 and JSON is in the files `http-*`: `http-gateway` takes the requests, to
+ * `http-routes`; `http-origin` says who may send them; `http-openapi` describes them.
+ *
  * Invariants: bytes stay bytes from the socket to the log and back; what one stream, one server and
  * one turn of the event loop may hold is bounded by `limits`; work ends with the call that asked for
  * it; `notAppended` is said only of what was refused before it was proposed.
@@ -17,6 +20,9 @@
 export type { CommitLog, ServerInfo, ServersInfo } from "./commit-log.ts";
 export { readRecord } from "./consume.ts";
 export { GrpcServer, type GrpcServerOptions } from "./grpc-server.ts";
+export type { Readiness } from "./http-context.ts";
+export { createHttpGateway, type HttpGateway, type HttpGatewayOptions } from "./http-gateway.ts";
+export { HTTP_LIMITS, type HttpLimits } from "./http-limits.ts";
 export type { RecordFormat } from "./tail-page.ts";
 export type { TailOptions, TailSink, TailStream } from "./tail-stream.ts";
 export { Tails } from "./tails.ts";
