@@ -87,6 +87,8 @@ export const producerNameBytesMax = 256;
 
 /** Buffered for one stream before its source is held back. */
 export const streamBufferBytesMax: number = 1 * MiB;
+/** Answers of one stream on their way into the socket: what one write may carry. */
+export const streamWindowBytes: number = 64 * KiB;
 /** Requests of one stream that may be unanswered. */
 export const streamInFlightMax = 1_024;
 /** The same in bytes; large enough that the next group fills while one is written. */

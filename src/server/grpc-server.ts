@@ -4,6 +4,7 @@ import type { ConnectionInjector, ServerInterceptor } from "@grpc/grpc-js";
 import { ReflectionService } from "@grpc/reflection";
 import { LOG_FILE_DESCRIPTOR, LOG_METHODS } from "../api/index.ts";
 import { limits, ProglogError } from "../base/index.ts";
+import { coalescing } from "./coalescing-call.ts";
 import { Health, healthFileDescriptors } from "./health.ts";
 import { LogService } from "./log-service.ts";
 import type { Tails } from "./tails.ts";
@@ -38,7 +39,7 @@ export class GrpcServer implements AsyncDisposable {
       "grpc.keepalive_timeout_ms": limits.keepaliveTimeoutMs,
       // Costs two objects a call, and nobody asks it.
       "grpc.enable_channelz": 0,
-      interceptors: [...(options.interceptors ?? [])],
+      interceptors: [coalescing, ...(options.interceptors ?? [])],
     });
     this.#server.addService(LOG_METHODS, { ...this.#service.handlers() });
     this.#health.addToServer(this.#server);
