@@ -72,6 +72,8 @@ export class Appender {
   #file: DiskFile;
   #queue: (Entry | Roll)[] = [];
   #queueAt = 0;
+  /** Of the segment that the next entry goes to, once all that waits is written. */
+  #plannedFirstIndex: number;
   #plannedBytes: number;
   #waiters: Waiter[] = [];
   #buffer = Buffer.allocUnsafeSlow(limits.groupBufferBytesInitial);
@@ -84,6 +86,7 @@ export class Appender {
   /** Entries were written since the last fence. */
   #unfenced = false;
   #cancelFence: (() => void) | undefined;
+  #fenceDelayMs: number;
   #markedAt: number;
 
   constructor(parts: AppenderParts) {
@@ -98,6 +101,8 @@ export class Appender {
     this.#appended = this.#written = this.#durable = parts.end;
     this.#commitIndex = parts.commitIndex;
     this.#file = parts.file;
+    this.#fenceDelayMs = parts.options.idleFenceMs;
+    this.#plannedFirstIndex = parts.segments.active.firstIndex;
     this.#plannedBytes = parts.segments.active.sizeBytes;
     this.#markedAt = parts.options.clock.monotonic();
   }
@@ -177,6 +182,7 @@ export class Appender {
     this.#control = await this.#replay();
     this.#appended = this.#written = this.#durable = active.end;
     this.#commitIndex = Math.min(this.#commitIndex, active.end.index - 1);
+    this.#plannedFirstIndex = active.firstIndex;
     this.#plannedBytes = active.sizeBytes;
   }
 
@@ -223,8 +229,10 @@ export class Appender {
   }
 
   #rollWhenFull(bytes: number): void {
-    if (this.#plannedBytes <= FENCE_BYTES) return;
     if (this.#plannedBytes + bytes <= this.#options.segmentBytesMax) return;
+    // Two segments of the same first index would have the same files.
+    if (this.#appended.index === this.#plannedFirstIndex) return;
+    this.#plannedFirstIndex = this.#appended.index;
     this.#plannedBytes = 0;
     this.#queue.push({
       roll: {
@@ -239,7 +247,9 @@ export class Appender {
     });
   }
 
+  /** Until everything taken is written. */
   async #settle(): Promise<void> {
+    if (this.#failure === undefined && this.#hasWork()) this.#kick();
     while (this.#running !== undefined) await this.#running;
   }
 
@@ -345,7 +355,15 @@ export class Appender {
     const { active } = this.#segments;
     if (!this.#options.fsync) await this.#syncRelaxed();
     const end = this.#putFence(this.#bufferOf(FENCE_BYTES), active.head.salt);
-    await this.#file.write(this.#buffer.subarray(0, end), active.sizeBytes);
+    try {
+      await this.#file.write(this.#buffer.subarray(0, end), active.sizeBytes);
+    } catch (error) {
+      if (!isDiskFull(error)) throw error;
+      await this.#file.truncate(active.sizeBytes);
+      this.#fenceDelayMs = limits.freeBytesCheckIntervalMs;
+      return;
+    }
+    this.#fenceDelayMs = this.#options.idleFenceMs;
     await durably(this.#file.sync());
     active.grow(active.sizeBytes + end, active.end);
     this.#plannedBytes += FENCE_BYTES;
@@ -361,7 +379,7 @@ export class Appender {
 
   #scheduleFence(): void {
     if (this.#failure !== undefined || !this.#unfenced || this.#exclusive) return;
-    this.#cancelFence = this.#options.clock.after(this.#options.idleFenceMs, () => {
+    this.#cancelFence = this.#options.clock.after(this.#fenceDelayMs, () => {
       this.#fenceWanted = true;
       this.#kick();
     });
@@ -436,6 +454,8 @@ export class Appender {
     this.#takingBack = true;
     try {
       await this.#file.truncate(this.#segments.active.sizeBytes);
+      // What is said not to be in the log may not come back after a power cut.
+      await durably(this.#file.sync());
       this.#queue = [];
       this.#queueAt = 0;
       await this.restart(this.#file);

@@ -13,6 +13,12 @@ export interface Control {
   readonly logStart: LogStart;
 }
 
+/** The control state alone, of a `.side` that holds more. */
+export function controlOf(side: Control): Control {
+  const { configuration, configurationIndex, featureLevel, logStart } = side;
+  return { configuration, configurationIndex, featureLevel, logStart };
+}
+
 /** The control state after one more entry. */
 export function controlAfter(control: Control, entry: Entry): Control {
   switch (entry.type) {

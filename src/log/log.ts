@@ -1,8 +1,8 @@
 import { assert, limits, ProglogError } from "../base/index.ts";
 import { Appender } from "./appender.ts";
 import type { Control } from "./control.ts";
-import { controlAfter } from "./control.ts";
-import { durably } from "./durably.ts";
+import { controlAfter, controlOf } from "./control.ts";
+import { durably, isDiskFull } from "./durably.ts";
 import type { Entry } from "./entry-type.ts";
 import { FilePool } from "./file-pool.ts";
 import { Indexes } from "./indexes.ts";
@@ -232,8 +232,7 @@ export class Log implements AsyncDisposable {
     const all = this.#segments.all.slice(0, -1);
     const below = all.filter((segment) => segment.end.index <= this.#start.index).length;
     const gone = this.#segments.takeFront(Math.min(below, dropCountMax(all.length + 1)));
-    for (const segment of gone) await segment.remove();
-    if (gone.length > 0) await durably(this.#options.disk.syncDirectory(this.#options.directory));
+    for (const segment of gone) await this.#removeSegment(segment);
     return below - gone.length;
   }
 
@@ -241,8 +240,9 @@ export class Log implements AsyncDisposable {
   async truncateBack(fromIndex: number): Promise<void> {
     assert(fromIndex > this.commitIndex, "what is committed is never cut");
     assert(fromIndex >= this.firstIndex, "a cut lies inside the log");
-    if (fromIndex > this.lastIndex) return;
-    await this.#appender.exclusively(() => this.#cut(fromIndex));
+    await this.#appender.exclusively(async () => {
+      if (fromIndex <= this.lastIndex) await this.#cut(fromIndex);
+    });
   }
 
   /** Replaces everything by a prefix marker; the log goes on after it. */
@@ -300,6 +300,16 @@ export class Log implements AsyncDisposable {
 
   async #writeClosingState(): Promise<void> {
     if (this.#stateFile.mark?.clean === true) return;
+    try {
+      await this.#writeClean();
+    } catch (error) {
+      // Without it the next start reads the last segment; nothing is lost.
+      if (!isDiskFull(error)) throw error;
+      this.#options.observer.log("warn", "log.disk-full");
+    }
+  }
+
+  async #writeClean(): Promise<void> {
     const { disk, directory } = this.#options;
     const { active } = this.#segments;
     const { end } = active;
@@ -324,13 +334,14 @@ export class Log implements AsyncDisposable {
   }
 
   async #cut(fromIndex: number): Promise<void> {
-    const { disk, directory } = this.#options;
+    const { disk } = this.#options;
     const segment = this.#segments.forIndex(fromIndex) as Segment;
     const { position, before } = await segment.placeBefore(fromIndex);
     const { index, term, offset } = before;
+    if (!this.#options.fsync) await durably(this.#appender.file.sync());
     // Lowered first: a mark above the end of the log would mean damage.
     await durably(
-      this.#stateFile.saveMark({
+      this.#stateFile.lowerMark({
         index: index - 1,
         term,
         nextOffset: offset,
@@ -340,8 +351,7 @@ export class Log implements AsyncDisposable {
       }),
     );
     const gone = this.#segments.takeAfter(segment).reverse();
-    for (const later of gone) await later.remove();
-    if (gone.length > 0) await durably(disk.syncDirectory(directory));
+    for (const later of gone) await this.#removeSegment(later);
     const file =
       gone.length === 0 ? this.#appender.file : await disk.open(segment.path("log"), "write");
     await file.truncate(position);
@@ -350,6 +360,15 @@ export class Log implements AsyncDisposable {
     segment.shrink(position, before);
     this.#tail.cut(fromIndex);
     await this.#appender.restart(file);
+    const { logStart } = this.control;
+    // The start that was in force when the log was opened may be among what is cut.
+    if (logStart.offset < this.#start.offset) this.#start = logStart;
+  }
+
+  /** Durably, before the next one goes: a power cut may not take them out of order, or there is a gap. */
+  async #removeSegment(segment: Segment): Promise<void> {
+    await segment.remove();
+    await durably(this.#options.disk.syncDirectory(this.#options.directory));
   }
 
   /** Side and control state as of the end of the active segment, from its `.side` and its entries. */
@@ -358,7 +377,7 @@ export class Log implements AsyncDisposable {
     const side = await active.readSide();
     if (side === undefined)
       throw new ProglogError("DATA_LOSS", `${active.path("side")} is damaged`);
-    let control: Control = side;
+    let control = controlOf(side);
     this.#options.state.restore(side.state);
     await active.scan({
       onEntry: (entry) => {

@@ -2,7 +2,7 @@ import { join } from "node:path";
 import { assert, ProglogError } from "../base/index.ts";
 import type { Configuration } from "../base/index.ts";
 import type { Control } from "./control.ts";
-import { controlAfter } from "./control.ts";
+import { controlAfter, controlOf } from "./control.ts";
 import {
   findSegment,
   listFiles,
@@ -281,7 +281,7 @@ async function openClean(
   segment.useIndexes(new Indexes(previousTerm, { offsets, times }));
   options.state.restore(side.state);
   const { commitIndex } = side;
-  return { segment, control: side, commitIndex, tornBytes: 0, damage: [], clean: true };
+  return { segment, control: controlOf(side), commitIndex, tornBytes: 0, damage: [], clean: true };
 }
 
 /** Reads the active segment from its beginning, and makes durable what it keeps of it. */
@@ -297,7 +297,7 @@ async function openUnclean(
   const parts = { disk, files, directory, head: side, sizeBytes: link.fileBytes };
   const segment = new Segment({ ...parts, end: startOf(side) });
   const indexes = new Indexes(side.previousTerm);
-  let control: Control = side;
+  let control = controlOf(side);
   options.state.restore(side.state);
   const result = await segment.scan({
     ...(durable === undefined ? { durable: { index: 0, term: 0, nextOffset: 0 } } : { durable }),
@@ -369,7 +369,7 @@ async function sideFromSegmentBefore(
   const before = sealedSegments({ options, files }, chain).pop();
   const side = await before?.readSide();
   if (before === undefined || side === undefined) return undefined;
-  let control: Control = side;
+  let control = controlOf(side);
   options.state.restore(side.state);
   await before.scan({
     onEntry: (entry) => {

@@ -136,12 +136,21 @@ export class StateFile {
     });
   }
 
-  /** Resolves once the mark is durable. */
+  /** Resolves once the mark is durable, or with fsync relaxed once it is written. */
   saveMark(mark: SyncedMark): Promise<void> {
     return this.#inOrder(async () => {
       if (this.#mark !== undefined && equalBytes(encodeMark(mark), encodeMark(this.#mark))) return;
       await this.#file.write(encodeMark(mark), MARK_AT);
       if (this.#fsync) await this.#file.sync();
+      this.#mark = mark;
+    });
+  }
+
+  /** Resolves once the mark is durable in any case: one that stayed too high would mean damage. */
+  lowerMark(mark: SyncedMark): Promise<void> {
+    return this.#inOrder(async () => {
+      await this.#file.write(encodeMark(mark), MARK_AT);
+      await this.#file.sync();
       this.#mark = mark;
     });
   }
