@@ -3,6 +3,7 @@ import { join, resolve } from "node:path";
 import { compile } from "./support/compile.ts";
 import { describeEnvironment, environmentLine } from "./support/environment.ts";
 import { type BenchOptions, parseOptions, USAGE, UsageError } from "./support/options.ts";
+import { writeProof } from "./support/proof.ts";
 import type { RowResult } from "./support/result.ts";
 import { runRow } from "./support/run-row.ts";
 import { noteLines, tableHead, tableLine } from "./support/table.ts";
@@ -39,6 +40,8 @@ async function bench(options: BenchOptions, signal: AbortSignal): Promise<number
     if (options.jsonFile !== undefined) {
       writeFileSync(options.jsonFile, `${JSON.stringify({ environment, rows }, null, 2)}\n`);
     }
+    if (options.proofFile !== undefined)
+      await writeProof(options.proofFile, root, environment, rows);
     return rows.some(({ failed }) => failed !== undefined) ? 1 : 0;
   } finally {
     rmSync(data, { recursive: true, force: true, maxRetries: 3 });

@@ -42,7 +42,7 @@ export class Child implements AsyncDisposable {
   static async start(name: string, args: readonly string[] = []): Promise<Child> {
     const file = fileURLToPath(new URL(`./${name}.js`, import.meta.url));
     const process = fork(file, [...args], {
-      execArgv: [...profilingFlags(), "--enable-source-maps"],
+      execArgv: profilingFlags(),
       serialization: "advanced",
     });
     await once(process, "spawn");

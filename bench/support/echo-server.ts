@@ -10,6 +10,7 @@ import type {
 import { LOG_METHODS } from "../../src/api/index.ts";
 import { limits } from "../../src/base/index.ts";
 import { answerParent } from "./answer-parent.ts";
+import { LoopWatch } from "./loop-watch.ts";
 
 /**
  * grpc-js alone: the log's methods on the wire, answered without a log behind them, with the options
@@ -79,9 +80,13 @@ const port = await new Promise<number>((resolve, reject) => {
   });
 });
 
+const loop = new LoopWatch();
+
 answerParent(
   {
     address: () => `127.0.0.1:${port}`,
+    watchLoop: () => loop.start(),
+    loopDelay: () => loop.read(),
     setOutgoing: (next: typeof outgoing) => {
       outgoing = { message: Buffer.from(next.message), count: next.count };
     },

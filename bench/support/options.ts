@@ -6,6 +6,8 @@ import type { RowOptions } from "./row.ts";
 export interface BenchOptions extends RowOptions {
   readonly rows: readonly RowName[];
   readonly jsonFile: string | undefined;
+  /** A Markdown file in which the last table of this kind is replaced. */
+  readonly proofFile: string | undefined;
 }
 
 export const USAGE: string = `Measures proglog against the limits of this machine, and prints one table.
@@ -17,6 +19,7 @@ export const USAGE: string = `Measures proglog against the limits of this machin
   --full            also what takes 10 GB of disk
   --check           compare every record with what was sent
   --json FILE       the table as JSON, too
+  --proof FILE      write it into a Markdown file, in place of the last one
   --profile DIR     CPU profiles of every process that is measured
   --help
 
@@ -38,6 +41,7 @@ export function parseOptions(args: readonly string[]): BenchOptions | undefined 
     full: values.full ?? false,
     check: values.check ?? false,
     jsonFile: values.json,
+    proofFile: values.proof,
     profileDirectory: values.profile,
   };
 }
@@ -52,6 +56,7 @@ function parsed(args: readonly string[]) {
         full: { type: "boolean" },
         check: { type: "boolean" },
         json: { type: "string" },
+        proof: { type: "string" },
         profile: { type: "string" },
         help: { type: "boolean", short: "h" },
       },

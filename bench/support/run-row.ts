@@ -30,7 +30,7 @@ export async function runRow(
   const child = fork(join(places.build, "bench/support/row-process.js"), [name, argument], {
     detached: true,
     env: { ...process.env, ...environment },
-    execArgv: [...profilingFlags(options.profileDirectory), "--enable-source-maps"],
+    execArgv: profilingFlags(options.profileDirectory),
     serialization: "advanced",
   });
   try {

@@ -1,5 +1,6 @@
 import { join } from "node:path";
 import { Child } from "./child.ts";
+import type { LoopDelay } from "./loop-watch.ts";
 import { cpuSeconds, residentMB } from "./processes.ts";
 
 /** A server in a process of its own: ours, or an echo. */
@@ -19,6 +20,15 @@ class ServerProcess implements AsyncDisposable {
 
   get residentMB(): number {
     return residentMB(this.child.pid);
+  }
+
+  /** From now on the process notes how late its event loop is. */
+  async watchLoop(): Promise<void> {
+    await this.child.call("watchLoop");
+  }
+
+  async loopDelay(): Promise<LoopDelay> {
+    return (await this.child.call("loopDelay")) as LoopDelay;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -44,14 +54,5 @@ export class AgentServer extends ServerProcess {
   static async start(directory: string): Promise<AgentServer> {
     const child = await Child.start("agent-process", [join(directory, "data")]);
     return new AgentServer(child, (await child.call("address")) as string);
-  }
-
-  async watchLoop(): Promise<void> {
-    await this.child.call("watchLoop");
-  }
-
-  /** Since `watchLoop`: how long the event loop was late. */
-  async loopDelay(): Promise<{ readonly p99Ms: number; readonly maxMs: number }> {
-    return (await this.child.call("loopDelay")) as { p99Ms: number; maxMs: number };
   }
 }

@@ -41,25 +41,16 @@ export function noteLines(results: readonly RowResult[]): string[] {
   });
 }
 
-/** The same table in Markdown, for `docs/proof.md`. */
-export function markdownTable(results: readonly RowResult[]): string {
-  const lines = results.map((result) => {
-    const { row, value, unit, limit, ratio, goal } = result;
-    const cells = [
-      row,
-      value === null ? "-" : `${number(value)} ${unit}`,
-      limit === null ? "-" : `${number(limit)} ${unit}`,
-      ratio === null ? "-" : `${number(ratio)}x`,
-      goal,
-      verdict(result),
-    ];
-    return `| ${cells.join(" | ")} |`;
-  });
+/** What each column but the first says about a result, in words. */
+export function cellsOf(result: RowResult): string[] {
+  const { value, unit, limit, ratio, goal } = result;
   return [
-    "| row | value | limit | ratio | goal | ok |",
-    "|---|---|---|---|---|---|",
-    ...lines,
-  ].join("\n");
+    value === null ? "-" : `${number(value)} ${unit}`,
+    limit === null ? "-" : `${number(limit)} ${unit}`,
+    ratio === null ? "-" : `${number(ratio)}x`,
+    goal,
+    verdict(result),
+  ];
 }
 
 function verdict({ ok, skipped, failed }: RowResult): string {
