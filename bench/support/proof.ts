@@ -44,7 +44,7 @@ function sectionLines(
     "",
     "How each was measured:",
     "",
-    ...noteLines(rows).map((line) => `- ${line.trim()}`),
+    ...noteLines(rows).map((line) => `- ${line.trim().split("\n", 1)[0] ?? ""}`),
   ];
 }
 
