@@ -4,7 +4,7 @@ import { gunzipBounded } from "../api/index.ts";
 import { ProglogError, soleVoter } from "../base/index.ts";
 import type { Observer } from "../base/index.ts";
 import { Log, openDataDirectory } from "../log/index.ts";
-import type { DataDirectory } from "../log/index.ts";
+import type { DataDirectory, Disk } from "../log/index.ts";
 import { ProducerTable, Replica } from "../replica/index.ts";
 import type { ServerDescription } from "../replica/index.ts";
 import type { AgentConfig } from "./settings.ts";
@@ -19,6 +19,8 @@ export interface DataLogOptions {
   readonly observer?: Observer | undefined;
   /** Told once when the disk failed: nothing can be acknowledged any more. */
   readonly onFailure?: ((error: ProglogError) => void) | undefined;
+  /** Absent: the real one. Only on the real one is the directory locked. */
+  readonly disk?: Disk | undefined;
   /** Refuse a directory in which there is no log, instead of making one. */
   readonly mustExist?: boolean | undefined;
 }
@@ -40,12 +42,13 @@ export async function openDataLog(
   settings: DataLogSettings,
   options: DataLogOptions = {},
 ): Promise<DataLog> {
-  const { observer, onFailure, mustExist = false } = options;
+  const { observer, onFailure, disk, mustExist = false } = options;
   if (mustExist) await refuseEmpty(settings.dataDir);
   const directory = await openDataDirectory(settings.dataDir, {
     name: settings.nodeName || undefined,
     clusterName: settings.clusterName || undefined,
     nameIfNew: defaultNodeName(),
+    disk,
   });
   try {
     const { name, replicaId } = directory.meta;
@@ -57,6 +60,7 @@ export async function openDataLog(
       segmentBytesMax: settings.segmentBytes,
       fsync: settings.fsync === "always",
       scrubBytesPerSecond: settings.scrubBytesPerSecond,
+      ...(disk === undefined ? {} : { disk }),
       ...(observer === undefined ? {} : { observer }),
       ...(onFailure === undefined ? {} : { onFailure }),
     });

@@ -3,11 +3,11 @@ import type { Command } from "commander";
 import { limits } from "../base/index.ts";
 import { connect } from "../client/index.ts";
 import type { Client, Position } from "../client/index.ts";
-import type { CommonOptions } from "./run.ts";
+import type { CommonOptions, Context } from "./run.ts";
 
 /** Options of every command that talks to a server. */
 export interface ClientOptions extends CommonOptions {
-  readonly address: string;
+  readonly address?: string;
   readonly timeout: number;
 }
 
@@ -15,16 +15,18 @@ const ADDRESS = "127.0.0.1:8400";
 const TIMEOUT_SECONDS = 10;
 
 export function addClientOptions(command: Command): void {
-  const given = process.env["PROGLOG_ADDRESS"];
-  const address = given === undefined || given === "" ? ADDRESS : given;
   command
-    .addOption(
-      new Option("-a, --address <host:port>", "the server's RPC address").default(
-        address,
-        `PROGLOG_ADDRESS, else ${ADDRESS}`,
-      ),
+    .option(
+      "-a, --address <host:port>",
+      `the server's RPC address (default: PROGLOG_ADDRESS, else ${ADDRESS})`,
     )
     .addOption(timeoutOption());
+}
+
+/** The address that was given, by flag or by variable. */
+export function addressOf({ env }: Context, options: ClientOptions): string {
+  const { address = env["PROGLOG_ADDRESS"] } = options;
+  return address === undefined || address === "" ? ADDRESS : address;
 }
 
 export function timeoutOption(): Option {

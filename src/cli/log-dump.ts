@@ -4,15 +4,17 @@ import { ENTRY_TYPE } from "../log/index.ts";
 import type { Entry, Log } from "../log/index.ts";
 import { EXIT } from "./exit-codes.ts";
 import { openOffline, READ_BYTES } from "./offline.ts";
+import { inSnakeCase } from "./output.ts";
 import { recordToJson } from "./record-json.ts";
 import type { Context } from "./run.ts";
-import { complain } from "./terminal.ts";
 
 export interface DumpOptions {
   readonly records?: boolean;
 }
 
-const TYPE_NAMES = new Map(Object.entries(ENTRY_TYPE).map(([name, type]) => [type, name]));
+const TYPE_NAMES = new Map(
+  Object.entries(ENTRY_TYPE).map(([name, type]) => [type, inSnakeCase(name)]),
+);
 
 /** Prints every entry that can be read; damage is told on standard error and passed over. */
 export async function dump(
@@ -20,8 +22,8 @@ export async function dump(
   directory: string,
   options: DumpOptions,
 ): Promise<number> {
-  const { out, json, signal } = context;
-  await using data = await openOffline(directory, json, true);
+  const { out, signal } = context;
+  await using data = await openOffline(context, directory, true);
   const { log } = data;
   let exitCode: number = EXIT.done;
   let index = log.firstIndex;
@@ -32,7 +34,7 @@ export async function dump(
       for (const entry of entries) out.json(entryToJson(entry, options.records ?? false));
       index = (entries.at(-1)?.index ?? log.lastIndex) + 1;
     } catch (caught) {
-      index = await indexAfterDamage(log, index, caught);
+      index = await indexAfterDamage(log, index, caught, context);
       exitCode = EXIT.failed;
     }
     if (out.isFull) await out.flush();
@@ -41,10 +43,15 @@ export async function dump(
 }
 
 /** The error tells offsets; only a look at all frames tells indexes. */
-async function indexAfterDamage(log: Log, index: number, caught: unknown): Promise<number> {
+async function indexAfterDamage(
+  log: Log,
+  index: number,
+  caught: unknown,
+  context: Context,
+): Promise<number> {
   const error = ProglogError.from(caught);
   if (error.code !== "DATA_LOSS") throw caught;
-  complain(error.message);
+  context.report(error);
   const ranges = [...(await log.verify()).values()].flat();
   const range = ranges.find(({ fromIndex, toIndex }) => fromIndex <= index && index <= toIndex);
   if (range === undefined) throw caught;

@@ -18,8 +18,8 @@ export async function exportLog(
   directory: string,
   options: ExportOptions,
 ): Promise<number> {
-  const { out, json, signal } = context;
-  await using data = await openOffline(directory, json, true);
+  const { out, signal } = context;
+  await using data = await openOffline(context, directory, true);
   const { log } = data;
   const limitOffset = log.syncedOffset;
   const from = await offsetOf(log, options.from ?? "start");
@@ -34,7 +34,7 @@ export async function exportLog(
         offset = batchEndOffset(batch);
       }
     } catch (caught) {
-      offset = skipDamage(caught, "to_offset");
+      offset = skipDamage(caught, "to_offset", context);
       exitCode = EXIT.failed;
     }
     if (out.isFull) await out.flush();

@@ -16,7 +16,6 @@ import { readLines } from "./lines.ts";
 import { openOffline } from "./offline.ts";
 import { JSON_LINE_BYTES_MAX, recordFromJson } from "./record-json.ts";
 import type { Context } from "./run.ts";
-import { Progress, say } from "./terminal.ts";
 
 export interface ImportOptions {
   readonly dataDir?: string;
@@ -44,7 +43,7 @@ export async function importLog(
     throw new ProglogError("CONFIGURATION", "import goes to --data-dir or to --address: give one");
   }
   const isStandardInput = file === undefined || file === "-";
-  const source = isStandardInput ? process.stdin : createReadStream(file);
+  const source = isStandardInput ? context.stdin() : createReadStream(file);
   const chunks = addAbortSignal(context.signal, source) as AsyncIterable<Buffer>;
   const records = options.format === "ndjson" ? jsonRecords(chunks) : batchRecords(chunks);
   if (address !== undefined) await intoServer(context, records, address, options.timeout);
@@ -71,7 +70,7 @@ async function intoDirectory(
   records: AsyncIterable<RecordInput>,
   dataDir: string,
 ): Promise<void> {
-  await using data = await openOffline(dataDir, context.json, false);
+  await using data = await openOffline(context, dataDir, false);
   const nobody = { rpcAddress: "", httpAddress: "", fsyncRelaxed: false };
   const { clusterId, name } = data.directory.meta;
   await using replica = await startReplica(data, () => ({ ...nobody, clusterId, id: name }));
@@ -94,8 +93,8 @@ async function pour(
   records: AsyncIterable<RecordInput>,
   sink: Sink,
 ): Promise<void> {
-  const { out, json } = context;
-  const progress = new Progress();
+  const { out, json, terminal } = context;
+  const progress = terminal.progress();
   let count = 0;
   try {
     for await (const record of records) {
@@ -108,7 +107,7 @@ async function pour(
     await sink.finish();
   }
   if (json) out.json({ records: count });
-  else say(`${count} records imported`);
+  else terminal.say(`${count} records imported`);
 }
 
 async function* jsonRecords(chunks: AsyncIterable<Buffer>): AsyncGenerator<RecordInput> {

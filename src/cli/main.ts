@@ -13,6 +13,7 @@
  * Left out on purpose: decisions. What a command does, the client, the agent or the log can do
  * without it.
  */
+import { processHost } from "./host.ts";
 import { main } from "./program.ts";
 
-await main(process.argv.slice(2));
+process.exitCode = await main(process.argv.slice(2), processHost);

@@ -1,3 +1,5 @@
+import type { Writable } from "node:stream";
+
 /** Small writes are gathered up to this size, and for no longer than one turn of the event loop. */
 const CHUNK_BYTES = 64 * 1024;
 
@@ -6,7 +8,7 @@ const CHUNK_BYTES = 64 * 1024;
  * (`proglog consume | head`), `onClosed` is called once and later writes are dropped.
  */
 export class Output {
-  readonly #stream: NodeJS.WriteStream;
+  readonly #stream: Writable;
   #parts: Buffer[] = [];
   #partsBytes = 0;
   #scheduled: NodeJS.Immediate | undefined;
@@ -14,7 +16,7 @@ export class Output {
   #drained: (() => void)[] = [];
   #closed = false;
 
-  constructor(stream: NodeJS.WriteStream, onClosed: () => void) {
+  constructor(stream: Writable, onClosed: () => void) {
     this.#stream = stream;
     stream.on("error", (error: NodeJS.ErrnoException) => {
       if (error.code !== "EPIPE") throw error;
@@ -43,7 +45,7 @@ export class Output {
 
   /** One line of JSON; names become `snake_case`, as in the HTTP API. */
   json(value: unknown): void {
-    this.line(JSON.stringify(inSnakeCase(value)));
+    this.line(JSON.stringify(namesInSnakeCase(value)));
   }
 
   /** Whether a writer in a loop should `await flush()` before it goes on. */
@@ -79,13 +81,15 @@ export class Output {
   }
 }
 
-function inSnakeCase(value: unknown): unknown {
-  if (Array.isArray(value)) return value.map(inSnakeCase);
+function namesInSnakeCase(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(namesInSnakeCase);
   if (typeof value !== "object" || value === null) return value;
   return Object.fromEntries(
-    Object.entries(value).map(([name, field]) => [
-      name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`),
-      inSnakeCase(field),
-    ]),
+    Object.entries(value).map(([name, field]) => [inSnakeCase(name), namesInSnakeCase(field)]),
   );
+}
+
+/** `baseOffset` → `base_offset`. */
+export function inSnakeCase(name: string): string {
+  return name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
 }

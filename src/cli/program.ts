@@ -1,11 +1,14 @@
 import { Command, CommanderError } from "commander";
 import { EXIT } from "./exit-codes.ts";
-import { report } from "./run.ts";
+import type { Host } from "./host.ts";
+import { runWork, tell } from "./run.ts";
+import type { Run } from "./run.ts";
+import { Terminal } from "./terminal.ts";
 import { version } from "./version.ts";
 
 /** What a file in `commands/` offers: it adds its options and its action. */
 interface CommandModule {
-  readonly define: (command: Command) => void;
+  readonly define: (command: Command, run: Run) => void;
 }
 
 interface CommandEntry {
@@ -49,28 +52,38 @@ const COMMANDS: Readonly<Record<string, CommandEntry>> = {
   },
 };
 
-async function buildProgram(args: readonly string[]): Promise<Command> {
+async function buildProgram(args: readonly string[], host: Host, run: Run): Promise<Command> {
   const program = new Command("proglog")
     .description("A distributed commit log.")
     .version(version(), "-V, --version", "print the version")
     .exitOverride()
+    .configureOutput({
+      writeOut: (text) => host.stdout.write(text),
+      writeErr: (text) => host.stderr.write(text),
+      outputError: (text, write) => write(text.replace(/^error: /, "proglog: ")),
+    })
     .showHelpAfterError("(--help shows what is possible)");
   const asked = args.find((arg) => !arg.startsWith("-") && arg !== "help");
   for (const [name, { description, load }] of Object.entries(COMMANDS)) {
     const command = program.command(name).description(description);
-    if (name === asked) (await load()).define(command);
+    if (name === asked) (await load()).define(command, run);
   }
   return program;
 }
 
-/** Runs one command line. Sets the exit code, and leaves the process to end by itself. */
-export async function main(args: readonly string[]): Promise<void> {
+/** Runs one command line; resolves to the exit code. */
+export async function main(args: readonly string[], host: Host): Promise<number> {
+  let exitCode: number = EXIT.done;
+  const run: Run = async (options, work) => {
+    exitCode = await runWork(host, options, work);
+  };
   try {
-    const program = await buildProgram(args);
+    const program = await buildProgram(args, host, run);
     await program.parseAsync([...args], { from: "user" });
+    return exitCode;
   } catch (caught) {
-    if (!(caught instanceof CommanderError)) process.exitCode = report(caught, false);
+    if (!(caught instanceof CommanderError)) return tell(new Terminal(host), caught, false);
     // Help and version that were asked for are no errors; commander has already said the others.
-    else process.exitCode = caught.exitCode === 0 ? EXIT.done : EXIT.usage;
+    return caught.exitCode === 0 ? EXIT.done : EXIT.usage;
   }
 }

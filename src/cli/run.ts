@@ -1,19 +1,35 @@
+import type { Readable } from "node:stream";
 import { ProglogError } from "../base/index.ts";
 import { EXIT, exitCodeOf } from "./exit-codes.ts";
+import type { EndSignal, Host } from "./host.ts";
 import { Output } from "./output.ts";
-import { complain } from "./terminal.ts";
+import { Terminal } from "./terminal.ts";
 
 /** Options that every command has. */
 export interface CommonOptions {
   readonly json?: boolean;
 }
 
+/** What a command works with. */
 export interface Context {
   /** Aborted by the first Ctrl-C or SIGTERM, and when nobody reads standard output any more. */
   readonly signal: AbortSignal;
-  readonly out: Output;
   readonly json: boolean;
+  readonly out: Output;
+  readonly terminal: Terminal;
+  readonly env: Host["env"];
+  readonly pid: number;
+  /** Opened by the first look at it. */
+  readonly stdin: () => Readable;
+  /** Tells an error on standard error; answers its exit code. */
+  readonly report: (caught: unknown) => number;
+  /** Ends at once, whatever is under way. */
+  readonly exit: (code: number) => void;
 }
+
+/** A command's work; it may answer an exit code of its own. */
+export type Work = (context: Context) => Promise<number | undefined>;
+export type Run = (options: CommonOptions, work: Work) => Promise<void>;
 
 /**
  * npm passes a signal on to its child, which a terminal's Ctrl-C has already reached: the same
@@ -23,25 +39,28 @@ const SAME_REQUEST_MS = 300;
 
 /**
  * Runs a command's work with the manners that all share: errors on standard error and as an exit
- * code, a signal that asks to end, and a second one that ends at once. `work` may answer an exit
- * code of its own.
+ * code, a signal that asks to end, and a second one that ends at once. Resolves to the exit code.
  */
-export async function run(
-  options: CommonOptions,
-  work: (context: Context) => Promise<number | undefined>,
-): Promise<void> {
+export async function runWork(host: Host, options: CommonOptions, work: Work): Promise<number> {
   const controller = new AbortController();
+  const { signal } = controller;
   const json = options.json ?? false;
-  const out = new Output(process.stdout, () => controller.abort(new ReaderGone()));
-  const letGo = onSignals(controller);
+  const terminal = new Terminal(host);
+  const out = new Output(host.stdout, () => controller.abort(new ReaderGone()));
+  const report = (caught: unknown): number => tell(terminal, caught, json);
+  const { env, pid } = host;
+  const exit = (code: number): void => host.exit(code);
+  const stdin = (): Readable => host.stdin;
+  const letGo = onSignals(host, controller);
   try {
-    const exitCode = (await work({ signal: controller.signal, out, json })) ?? EXIT.done;
+    const context = { signal, json, out, terminal, env, pid, stdin, report, exit };
+    const exitCode = await work(context);
     await out.flush();
-    process.exitCode = exitCode;
+    return exitCode ?? EXIT.done;
   } catch (caught) {
     await out.flush();
     const isEnd = ProglogError.from(caught).code === "CANCELLED";
-    process.exitCode = (isEnd ? endedBy(controller.signal) : undefined) ?? report(caught, json);
+    return (isEnd ? endedBy(signal) : undefined) ?? report(caught);
   } finally {
     letGo();
   }
@@ -69,28 +88,23 @@ function endedBy(signal: AbortSignal): number | undefined {
   return undefined;
 }
 
-/** Tells an error on standard error; answers the exit code. Our own mistakes come with their stack. */
-export function report(caught: unknown, json: boolean): number {
+/** Our own mistakes come with their stack. */
+export function tell(terminal: Terminal, caught: unknown, json: boolean): number {
   const error = ProglogError.from(caught);
-  if (json) {
-    const { code, message, details } = error;
-    process.stderr.write(`${JSON.stringify({ error: { code, message, details } })}\n`);
-  } else {
-    const isOurs = error.code === "INTERNAL" && error.cause instanceof Error;
-    complain(isOurs ? String((error.cause as Error).stack) : error.message);
-  }
-  return exitCodeOf(error.code);
+  const { code, message, details } = error;
+  const isOurs = code === "INTERNAL" && error.cause instanceof Error;
+  if (json) terminal.json({ error: { code, message, details } });
+  else terminal.complain(isOurs ? String((error.cause as Error).stack) : message);
+  return exitCodeOf(code);
 }
 
-function onSignals(controller: AbortController): () => void {
+function onSignals(host: Host, controller: AbortController): () => void {
   let askedAt: number | undefined;
-  const ask = (signal: NodeJS.Signals): void => {
+  return host.onEndSignal((signal: EndSignal) => {
     const now = performance.now();
-    if (askedAt !== undefined && now - askedAt > SAME_REQUEST_MS) process.exit(EXIT.failed);
+    if (askedAt !== undefined && now - askedAt > SAME_REQUEST_MS) host.exit(EXIT.failed);
     askedAt ??= now;
     const code = signal === "SIGINT" ? EXIT.interrupted : EXIT.terminated;
     controller.abort(new Interrupted(code));
-  };
-  process.on("SIGINT", ask).on("SIGTERM", ask);
-  return () => process.off("SIGINT", ask).off("SIGTERM", ask);
+  });
 }

@@ -1,15 +1,14 @@
 import type { Command } from "commander";
 import { loadConfig } from "../../agent/index.ts";
 import { addAgentOptions, settingFlags } from "../agent-options.ts";
-import { run } from "../run.ts";
-import type { CommonOptions } from "../run.ts";
+import type { CommonOptions, Run } from "../run.ts";
 import { serve } from "../serve.ts";
 
 interface AgentOptions extends CommonOptions {
   readonly configFile?: string;
 }
 
-export function define(command: Command): void {
+export function define(command: Command, run: Run): void {
   addAgentOptions(command, {});
   command
     .option("--json", "tell events as JSON lines")
@@ -18,7 +17,7 @@ export function define(command: Command): void {
       await run(options, async (context) => {
         const { configFile } = options;
         const flags = settingFlags(options);
-        await serve(context, await loadConfig({ configFile, env: process.env, flags }));
+        await serve(context, await loadConfig({ configFile, env: context.env, flags }));
         return undefined;
       });
     });

@@ -2,12 +2,11 @@ import { randomBytes } from "node:crypto";
 import type { Command } from "commander";
 import { limits, ProglogError } from "../../base/index.ts";
 import type { Client } from "../../client/index.ts";
-import { addClientOptions, connectTo, wholeNumber } from "../client-options.ts";
+import { addClientOptions, addressOf, connectTo, wholeNumber } from "../client-options.ts";
 import type { ClientOptions } from "../client-options.ts";
-import { run } from "../run.ts";
-import type { Context } from "../run.ts";
+import type { Context, Run } from "../run.ts";
 import { table } from "../table.ts";
-import { Progress, say } from "../terminal.ts";
+import type { Progress } from "../terminal.ts";
 
 interface BenchOptions extends ClientOptions {
   readonly records: number;
@@ -28,7 +27,7 @@ const SAMPLE_EVERY = 97;
 /** Records of the part that waits for each answer. */
 const SINGLE_RECORDS_MAX = 500;
 
-export function define(command: Command): void {
+export function define(command: Command, run: Run): void {
   addClientOptions(command);
   command
     .option("--records <number>", "records to append and read back", wholeNumber(1), 100_000)
@@ -41,18 +40,19 @@ export function define(command: Command): void {
 }
 
 async function bench(context: Context, options: BenchOptions): Promise<undefined> {
-  const { out, json, signal } = context;
+  const { out, json, signal, terminal } = context;
   const { records, size } = options;
+  const address = addressOf(context, options);
   if (size > limits.recordBytesMax) {
     throw new ProglogError(
       "RECORD_TOO_LARGE",
       `a record has at most ${limits.recordBytesMax} bytes`,
     );
   }
-  await using client = connectTo(options.address, options.timeout);
+  await using client = connectTo(address, options.timeout);
   const value = randomBytes(size);
-  say(`appending ${records} records of ${size} bytes to the log at ${options.address}`);
-  const load: Load = { client, value, records, signal, progress: new Progress() };
+  terminal.say(`appending ${records} records of ${size} bytes to the log at ${address}`);
+  const load: Load = { client, value, records, signal, progress: terminal.progress() };
   const measurements = [await produceAll(load), await produceSingly(load), await consumeAll(load)];
   if (json) for (const measurement of measurements) out.json(toJson(measurement, size));
   else out.line(table([HEADINGS, ...measurements.map((each) => toRow(each, size))]));

@@ -3,6 +3,7 @@ import type { Command } from "commander";
 import type { LogRecord, Position } from "../../client/index.ts";
 import {
   addClientOptions,
+  addressOf,
   connectTo,
   connectToFollow,
   position,
@@ -10,8 +11,7 @@ import {
 } from "../client-options.ts";
 import type { ClientOptions } from "../client-options.ts";
 import { recordToJson } from "../record-json.ts";
-import { run } from "../run.ts";
-import type { Context } from "../run.ts";
+import type { Context, Run } from "../run.ts";
 
 type Format = "value" | "json" | "base64";
 
@@ -22,7 +22,7 @@ interface ConsumeOptions extends ClientOptions {
   readonly format?: Format;
 }
 
-export function define(command: Command): void {
+export function define(command: Command, run: Run): void {
   addClientOptions(command);
   command
     .addOption(
@@ -48,7 +48,8 @@ async function consume(context: Context, options: ConsumeOptions): Promise<undef
   const { signal, out } = context;
   const { from, follow = false, limit = Infinity } = options;
   const print = PRINTERS[options.format ?? (context.json ? "json" : "value")];
-  const { address, timeout } = options;
+  const { timeout } = options;
+  const address = addressOf(context, options);
   try {
     await using client = follow
       ? await connectToFollow(address, timeout, signal)

@@ -6,10 +6,8 @@ import type { Command } from "commander";
 import { loadConfig } from "../../agent/index.ts";
 import { ProglogError } from "../../base/index.ts";
 import { addAgentOptions, settingFlags } from "../agent-options.ts";
-import { run } from "../run.ts";
-import type { CommonOptions } from "../run.ts";
+import type { CommonOptions, Run } from "../run.ts";
 import { serve } from "../serve.ts";
-import { say } from "../terminal.ts";
 
 interface DevOptions extends CommonOptions {
   readonly configFile?: string;
@@ -18,7 +16,7 @@ interface DevOptions extends CommonOptions {
 
 const HTTP_PORT = 8080;
 
-export function define(command: Command): void {
+export function define(command: Command, run: Run): void {
   addAgentOptions(command, {
     httpPort: String(HTTP_PORT),
     dataDir: "a temporary one, removed at the end",
@@ -36,11 +34,14 @@ export function define(command: Command): void {
         const config = await loadConfig({
           defaults: { dataDir: throwAway, httpPort: HTTP_PORT },
           configFile: options.configFile,
-          env: process.env,
+          env: context.env,
           flags: settingFlags(options),
         });
         const isThrownAway = config.dataDir === throwAway;
-        if (isThrownAway) say(`the data is removed at the end; --data-dir keeps it`);
+        if (isThrownAway)
+          context.terminal.say(
+            `the data is removed at the end; --data-dir keeps it (${throwAway})`,
+          );
         try {
           await serve(context, config);
         } finally {

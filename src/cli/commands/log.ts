@@ -8,12 +8,11 @@ import type { ExportOptions } from "../log-export.ts";
 import { importLog } from "../log-import.ts";
 import type { ImportOptions } from "../log-import.ts";
 import { verify } from "../log-verify.ts";
-import { run } from "../run.ts";
-import type { CommonOptions } from "../run.ts";
+import type { CommonOptions, Run } from "../run.ts";
 
 const DIRECTORY = "<data-directory>";
 
-export function define(command: Command): void {
+export function define(command: Command, run: Run): void {
   command.addHelpText(
     "after",
     "\nOpening a log does what a server's start does: the lock is taken, and what an unclean\n" +

@@ -2,9 +2,8 @@ import type { Command } from "commander";
 import { ProglogError } from "../../base/index.ts";
 import type { Client, Producer } from "../../client/index.ts";
 import { connectToFollow, timeoutOption, wholeNumber } from "../client-options.ts";
-import { run } from "../run.ts";
-import type { CommonOptions, Context } from "../run.ts";
-import { Progress, say } from "../terminal.ts";
+import type { CommonOptions, Context, Run } from "../run.ts";
+import type { Progress } from "../terminal.ts";
 
 interface MirrorOptions extends CommonOptions {
   readonly from: string;
@@ -18,7 +17,7 @@ interface MirrorOptions extends CommonOptions {
 /** How often the source is asked how far it is, to say the lag. */
 const LAG_INTERVAL_MS = 1_000;
 
-export function define(command: Command): void {
+export function define(command: Command, run: Run): void {
   command
     .requiredOption("--from <host:port>", "the RPC address of a server of the log to follow")
     .requiredOption("--to <host:port>", "the RPC address of a server of the mirror")
@@ -48,16 +47,16 @@ export function define(command: Command): void {
 }
 
 async function mirror(context: Context, options: MirrorOptions): Promise<undefined> {
-  const { signal, out, json } = context;
+  const { signal, out, json, terminal } = context;
   const { shift } = options;
   await using source = await connectToFollow(options.from, options.timeout, signal);
   await using target = await connectToFollow(options.to, options.timeout, signal);
   const from = await startOf(source, target, shift, signal);
-  if (!json) say(`mirroring from offset ${from}`);
+  if (!json) terminal.say(`mirroring from offset ${from}`);
   const follow = !(options.untilEnd ?? false);
   const producer = target.producer({ name: options.name });
   const copy = new Copy(producer, from, shift);
-  await using lag = new Lag(source, copy, signal);
+  await using lag = new Lag(source, copy, terminal.progress(), signal);
   lag.start();
   try {
     for await (const record of source.records({ from, follow, signal })) await copy.send(record);
@@ -68,7 +67,7 @@ async function mirror(context: Context, options: MirrorOptions): Promise<undefin
   }
   copy.throwIfWrong();
   if (json) out.json({ from, next: copy.next });
-  else say(`mirrored ${copy.next - from} records, up to offset ${copy.next}`);
+  else terminal.say(`mirrored ${copy.next - from} records, up to offset ${copy.next}`);
   return undefined;
 }
 
@@ -136,13 +135,14 @@ class Lag implements AsyncDisposable {
   readonly #source: Client;
   readonly #copy: Copy;
   readonly #signal: AbortSignal;
-  readonly #progress = new Progress();
+  readonly #progress: Progress;
   #timer: NodeJS.Timeout | undefined;
   #asking: Promise<void> | undefined;
 
-  constructor(source: Client, copy: Copy, signal: AbortSignal) {
+  constructor(source: Client, copy: Copy, progress: Progress, signal: AbortSignal) {
     this.#source = source;
     this.#copy = copy;
+    this.#progress = progress;
     this.#signal = signal;
   }
 

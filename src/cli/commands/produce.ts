@@ -3,13 +3,11 @@ import { InvalidArgumentError, Option } from "commander";
 import type { Command } from "commander";
 import { limits } from "../../base/index.ts";
 import type { Ack, RecordHeader, RecordInput } from "../../client/index.ts";
-import { addClientOptions, connectTo } from "../client-options.ts";
+import { addClientOptions, addressOf, connectTo } from "../client-options.ts";
 import type { ClientOptions } from "../client-options.ts";
 import { readLines } from "../lines.ts";
 import { JSON_LINE_BYTES_MAX, parseBase64, recordFromJson } from "../record-json.ts";
-import { run } from "../run.ts";
-import type { Context } from "../run.ts";
-import { say } from "../terminal.ts";
+import type { Context, Run } from "../run.ts";
 
 type Format = "lines" | "ndjson" | "base64";
 
@@ -26,7 +24,7 @@ const LINE_BYTES_MAX: Readonly<Record<Format, number>> = {
   ndjson: JSON_LINE_BYTES_MAX,
 };
 
-export function define(command: Command): void {
+export function define(command: Command, run: Run): void {
   addClientOptions(command);
   command
     .description("append records: each line of standard input is one, unless --value is given")
@@ -62,10 +60,10 @@ async function produce(context: Context, options: ProduceOptions): Promise<undef
   const failed = new AbortController();
   const signal = AbortSignal.any([context.signal, failed.signal]);
   const acks = new Acks(context, () => failed.abort());
-  await using client = connectTo(options.address, options.timeout);
+  await using client = connectTo(addressOf(context, options), options.timeout);
   const producer = client.producer({ deliveryTimeoutMs: 1_000 * options.timeout });
   try {
-    for await (const record of recordsOf(options, signal)) {
+    for await (const record of recordsOf(context, options, signal)) {
       const sent = producer.trySend(record) ?? (await producer.send(record));
       acks.expect(sent.ack);
     }
@@ -77,6 +75,7 @@ async function produce(context: Context, options: ProduceOptions): Promise<undef
 }
 
 async function* recordsOf(
+  context: Context,
   options: ProduceOptions,
   signal: AbortSignal,
 ): AsyncGenerator<RecordInput, void, undefined> {
@@ -91,7 +90,7 @@ async function* recordsOf(
   }
   const read = READERS[options.format];
   let lineNumber = 0;
-  const input = addAbortSignal(signal, process.stdin);
+  const input = addAbortSignal(signal, context.stdin());
   for await (const line of readLines(input, LINE_BYTES_MAX[options.format])) {
     lineNumber += 1;
     yield { ...common, ...read(line, `line ${lineNumber}`) };
@@ -137,6 +136,6 @@ class Acks {
     const lost = this.#sent - this.#acknowledged;
     const open = lost === 0 ? "" : `, ${lost} not acknowledged`;
     const offsets = this.#first === undefined ? "" : `, offsets ${this.#first} to ${this.#last}`;
-    say(`${this.#acknowledged} records appended${offsets}${open}`);
+    this.#context.terminal.say(`${this.#acknowledged} records appended${offsets}${open}`);
   }
 }

@@ -1,17 +1,18 @@
 import type { Command } from "commander";
 import type { ServerListing } from "../../client/index.ts";
-import { addClientOptions, connectTo } from "../client-options.ts";
+import { addClientOptions, addressOf, connectTo } from "../client-options.ts";
 import type { ClientOptions } from "../client-options.ts";
-import { run } from "../run.ts";
+import type { Run } from "../run.ts";
 import { table } from "../table.ts";
 
 const HEADINGS = ["id", "rpc address", "http address", "role", "leads", "next offset", "fsync"];
 
-export function define(command: Command): void {
+export function define(command: Command, run: Run): void {
   addClientOptions(command);
   command.option("--json", "print one JSON object").action(async (options: ClientOptions) => {
-    await run(options, async ({ out, json, signal }) => {
-      await using client = connectTo(options.address, options.timeout);
+    await run(options, async (context) => {
+      const { out, json, signal } = context;
+      await using client = connectTo(addressOf(context, options), options.timeout);
       const listings = await client.servers({ signal });
       if (json) out.json(listings);
       else out.line(table([HEADINGS, ...listings.servers.map(row)]));

@@ -1,0 +1,171 @@
+import assert from "node:assert/strict";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { createServer } from "node:net";
+import type { AddressInfo } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { test } from "node:test";
+import { startServer } from "../../test/support/server.ts";
+import { ProglogError } from "../base/index.ts";
+import { connect } from "../client/index.ts";
+import { realDisk } from "../log/index.ts";
+import type { Disk } from "../log/index.ts";
+import { startAgent } from "./agent.ts";
+
+const bytes = (text: string): Buffer => Buffer.from(text);
+
+async function withFolder(work: (folder: string) => Promise<void>): Promise<void> {
+  const folder = await mkdtemp(join(tmpdir(), "proglog-agent-"));
+  try {
+    await work(folder);
+  } finally {
+    await rm(folder, { recursive: true });
+  }
+}
+
+const FREE = { rpcPort: 0, httpPort: "auto" } as const;
+
+test("a server answers gRPC and HTTP on one port, and HTTP on another", async (t) => {
+  const agent = await startServer(t);
+  await using client = connect(agent.rpcAddress);
+  assert.equal((await client.produce({ value: bytes("hello") })).offset, 0);
+  for (const address of [agent.rpcAddress, agent.httpAddress ?? ""]) {
+    const response = await fetch(`http://${address}/?offset=0`);
+    assert.deepEqual(await response.json(), { record: { value: "aGVsbG8=", offset: 0 } });
+    assert.equal((await fetch(`http://${address}/readyz`)).status, 200);
+  }
+  const { servers } = await client.servers();
+  assert.equal(servers.length, 1);
+  assert.equal(servers[0]?.rpcAddress, agent.rpcAddress);
+  assert.equal(servers[0].httpAddress, agent.httpAddress);
+  const metrics = await (await fetch(`http://${agent.rpcAddress}/metrics`)).text();
+  assert.match(metrics, /^proglog_log_next_offset 1$/m);
+  assert.match(metrics, /^proglog_http_requests_total \d+$/m);
+});
+
+test("records, name and identity outlive the server, and a program may append without a wire", async () => {
+  await withFolder(async (dataDir) => {
+    const first = await startAgent({ ...FREE, dataDir, nodeName: "first", clusterName: "c" });
+    await first.commitLog.append({ value: bytes("kept") }, {});
+    const before = first.commitLog.servers();
+    await first.close();
+    // Neither name is configured now: the directory knows them.
+    await using second = await startAgent({ ...FREE, dataDir, fsync: "relaxed" });
+    const after = second.commitLog.servers();
+    assert.equal(after.clusterId, before.clusterId);
+    const [server] = after.servers;
+    assert.equal(server?.id, "first");
+    assert.equal(server.fsyncRelaxed, true);
+    assert.equal(second.commitLog.highWatermark, 1);
+    await assert.rejects(startAgent({ ...FREE, dataDir, nodeName: "other" }), {
+      code: "LOCKED",
+    });
+  });
+});
+
+test("what cannot start says why, and lets go of everything it had", async () => {
+  await withFolder(async (folder) => {
+    const dataDir = join(folder, "data");
+    const port = createServer().listen(0, "127.0.0.1");
+    await new Promise((resolve) => port.once("listening", resolve));
+    const taken = (port.address() as AddressInfo).port;
+    const inUse = { code: "ADDRESS_IN_USE", message: new RegExp(`127\\.0\\.0\\.1:${taken}`) };
+    await assert.rejects(startAgent({ ...FREE, dataDir, rpcPort: taken }), inUse);
+    await assert.rejects(startAgent({ ...FREE, dataDir, httpPort: taken }), inUse);
+    await new Promise((resolve) => port.close(resolve));
+    await assert.rejects(startAgent({ ...FREE, dataDir, bindAddr: "nowhere" }), {
+      code: "CONFIGURATION",
+    });
+    const aborted = startAgent({ ...FREE, dataDir }, { signal: AbortSignal.abort() });
+    await assert.rejects(aborted, { name: "AbortError" });
+
+    // The lock, the log and the port that was free are free again.
+    await (await startAgent({ ...FREE, dataDir, rpcPort: taken })).close();
+
+    const meta = join(dataDir, "meta.json");
+    const later = (await readFile(meta, "utf8")).replace(
+      /"formatVersion": \d+/,
+      '"formatVersion": 99',
+    );
+    await writeFile(meta, later);
+    await assert.rejects(startAgent({ ...FREE, dataDir }), { code: "UNSUPPORTED_FORMAT" });
+    await assert.rejects(startAgent({ ...FREE, dataDir: meta }), { code: "CONFIGURATION" });
+  });
+});
+
+test("close answers what has begun, ends who follows, and then nobody is answered", async (t) => {
+  const agent = await startServer(t);
+  await using client = connect(agent.rpcAddress, {
+    retry: { attemptsMax: 1, delayMsMin: 1, delayMsMax: 1 },
+  });
+  await client.produce({ value: bytes("first") });
+  const following = client.records({ follow: true });
+  assert.equal((await following.next()).done, false);
+  const begun = Array.from({ length: 20 }, () => client.produce({ value: bytes("more") }));
+  const appended = begun.map((answer) =>
+    answer.then(
+      () => undefined,
+      (error: unknown) => ProglogError.from(error),
+    ),
+  );
+  await begun[0];
+  const ended = following.next().then(() => following.next());
+  await agent.close();
+  for (const outcome of await Promise.all(appended)) {
+    // Either it was answered, or it is known that it is not in the log.
+    if (outcome !== undefined) assert.equal(outcome.code, "UNAVAILABLE");
+  }
+  await assert.rejects(
+    async () => {
+      await ended;
+      for await (const record of following) assert.ok(record.offset > 0);
+    },
+    { code: "UNAVAILABLE" },
+  );
+  await assert.rejects(client.produce({ value: bytes("late") }), { code: "UNAVAILABLE" });
+  await assert.rejects(fetch(`http://${agent.httpAddress ?? ""}/healthz`));
+  await agent.close();
+});
+
+test("a failed disk is told to the owner, and the server is not ready any more", async () => {
+  await withFolder(async (dataDir) => {
+    let isBroken = false;
+    const disk = brokenWhen(() => isBroken);
+    const failures: ProglogError[] = [];
+    const onFailure = (error: ProglogError): void => void failures.push(error);
+    const agent = await startAgent({ ...FREE, dataDir }, { disk, onFailure });
+    const ready = `http://${agent.rpcAddress}/readyz`;
+    assert.equal((await fetch(ready)).status, 200);
+    isBroken = true;
+    await assert.rejects(agent.commitLog.append({ value: bytes("lost") }, {}), {
+      code: "STORAGE_FAILED",
+    });
+    assert.deepEqual(
+      failures.map(({ code }) => code),
+      ["STORAGE_FAILED"],
+    );
+    assert.equal((await fetch(ready)).status, 503);
+    await agent.close().catch((error: unknown) => {
+      assert.equal(ProglogError.from(error).code, "STORAGE_FAILED");
+    });
+  });
+});
+
+/** The real disk, until its syncs fail. */
+function brokenWhen(isBroken: () => boolean): Disk {
+  return {
+    ...realDisk,
+    open: async (path, mode) => {
+      const file = await realDisk.open(path, mode);
+      return {
+        read: (into, position) => file.read(into, position),
+        write: (content, position) => file.write(content, position),
+        truncate: (length) => file.truncate(length),
+        size: () => file.size(),
+        close: () => file.close(),
+        sync: () =>
+          isBroken() ? Promise.reject(new Error("EIO: the disk is broken")) : file.sync(),
+      };
+    },
+  };
+}

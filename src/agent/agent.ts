@@ -1,0 +1,98 @@
+import { silentObserver } from "../base/index.ts";
+import type { Observer, ProglogError } from "../base/index.ts";
+import { Tails } from "../server/index.ts";
+import type { CommitLog } from "../server/index.ts";
+import type { Disk } from "../log/index.ts";
+import { completeConfig } from "./config.ts";
+import { openDataLog, startReplica } from "./data-log.ts";
+import { Doors } from "./doors.ts";
+import { Metrics } from "./metrics.ts";
+import { Parts } from "./parts.ts";
+import type { AgentConfig } from "./settings.ts";
+import { Status } from "./status.ts";
+
+export interface AgentOptions {
+  readonly observer?: Observer | undefined;
+  /**
+   * Told once when the disk failed. Nothing can be acknowledged any more, and another try would lie:
+   * the process is expected to end at once, without `close`.
+   */
+  readonly onFailure?: ((error: ProglogError) => void) | undefined;
+  /** Absent: the real one. Only on the real one is the data directory locked. */
+  readonly disk?: Disk | undefined;
+  /** Ends the start; what had started is stopped again. Has no meaning afterwards. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** A server that runs. */
+export interface Agent extends AsyncDisposable {
+  /** Where gRPC is answered, and HTTP/1.1 too: `host:port`. */
+  readonly rpcAddress: string;
+  /** Where HTTP is answered on a port of its own. */
+  readonly httpAddress: string | undefined;
+  readonly dataDir: string;
+  /** The log itself, for a program that embeds the server. */
+  readonly commitLog: CommitLog;
+  /** Takes nothing new, answers what has begun, makes it durable, and lets go of everything. */
+  close(): Promise<void>;
+}
+
+/**
+ * Starts a server, with defaults for what is not given. Rejects with `CONFIGURATION` (a setting is
+ * wrong), `LOCKED` (another process has the data directory), `ADDRESS_IN_USE`, `UNSUPPORTED_FORMAT`,
+ * `STORAGE_FAILED`, `DATA_LOSS`; then nothing is left open.
+ */
+export async function startAgent(
+  settings: Partial<AgentConfig>,
+  options: AgentOptions = {},
+): Promise<Agent> {
+  const config = completeConfig(settings);
+  const parts = new Parts();
+  try {
+    return await start(config, options, parts);
+  } catch (error) {
+    await parts.stop();
+    throw error;
+  }
+}
+
+/** The parts in their order: each needs those before it. */
+async function start(config: AgentConfig, options: AgentOptions, parts: Parts): Promise<Agent> {
+  const { signal, disk } = options;
+  const observer = new Metrics(options.observer ?? silentObserver);
+  const status = new Status(config, options.onFailure);
+  signal?.throwIfAborted();
+
+  const onFailure = (error: ProglogError): void => status.failed(error);
+  const data = await openDataLog(config, { observer, disk, onFailure });
+  parts.started(() => data.close());
+  status.opened(data);
+  signal?.throwIfAborted();
+
+  const commitLog = await startReplica(data, () => status.describe(), observer);
+  parts.started(() => commitLog.close());
+  await commitLog.setRetention(config);
+  signal?.throwIfAborted();
+
+  const tails = new Tails(commitLog);
+  const doors = new Doors(config, {
+    tails,
+    observer,
+    readiness: () => status.readiness,
+    metrics: () => observer.render(status.gauges(commitLog, tails.count)),
+  });
+  parts.started(() => doors.close());
+  await doors.open();
+  const { rpcAddress, httpAddress } = doors;
+  signal?.throwIfAborted();
+
+  status.onChange((isReady) => doors.setServing(isReady));
+  status.listening(rpcAddress, httpAddress);
+  parts.started(() => {
+    status.closing();
+    return Promise.resolve();
+  });
+  const close = (): Promise<void> => parts.stop();
+  const { dataDir } = config;
+  return { rpcAddress, httpAddress, dataDir, commitLog, close, [Symbol.asyncDispose]: close };
+}

@@ -1,0 +1,82 @@
+import type { ProglogError } from "../base/index.ts";
+import type { ServerDescription } from "../replica/index.ts";
+import type { CommitLog } from "../server/index.ts";
+import type { DataLog } from "./data-log.ts";
+import type { AgentConfig } from "./settings.ts";
+
+type Readiness = { readonly ready: true } | { readonly ready: false; readonly reason: string };
+
+/** What a server says of itself: to health checks, to clients who ask for servers, in metrics. */
+export class Status {
+  readonly #config: AgentConfig;
+  readonly #onFailure: (error: ProglogError) => void;
+  #data: DataLog | undefined;
+  #rpcAddress = "";
+  #httpAddress = "";
+  #reason: string | undefined = "the server is starting";
+  #listener: ((isReady: boolean) => void) | undefined;
+
+  constructor(config: AgentConfig, onFailure: ((error: ProglogError) => void) | undefined) {
+    this.#config = config;
+    this.#onFailure = onFailure ?? ((): void => undefined);
+  }
+
+  opened(data: DataLog): void {
+    this.#data = data;
+  }
+
+  /** Everything runs: from now on the server is ready. */
+  listening(rpcAddress: string, httpAddress: string | undefined): void {
+    this.#rpcAddress = this.#config.advertiseRpcAddr || rpcAddress;
+    this.#httpAddress = this.#config.advertiseHttpAddr || (httpAddress ?? "");
+    this.#become(undefined);
+  }
+
+  closing(): void {
+    this.#become("the server is shutting down");
+  }
+
+  failed(error: ProglogError): void {
+    this.#become(error.message);
+    this.#onFailure(error);
+  }
+
+  /** Called at once, and at each change. */
+  onChange(listener: (isReady: boolean) => void): void {
+    this.#listener = listener;
+    listener(this.readiness.ready);
+  }
+
+  get readiness(): Readiness {
+    return this.#reason === undefined ? { ready: true } : { ready: false, reason: this.#reason };
+  }
+
+  describe(): ServerDescription {
+    const { clusterId = "", name = "" } = this.#data?.directory.meta ?? {};
+    return {
+      clusterId,
+      id: name,
+      rpcAddress: this.#rpcAddress,
+      httpAddress: this.#httpAddress,
+      fsyncRelaxed: this.#config.fsync === "relaxed",
+    };
+  }
+
+  /** What is true at this moment, for whoever looks at the metrics. */
+  gauges(commitLog: CommitLog, followers: number): Record<string, number> {
+    return {
+      ready: this.#reason === undefined ? 1 : 0,
+      log_lowest_offset: commitLog.lowestOffset,
+      log_next_offset: commitLog.highWatermark,
+      log_size_bytes: this.#data?.log.sizeBytes ?? 0,
+      log_segments: this.#data?.log.segmentCount ?? 0,
+      followers,
+      resident_memory_bytes: process.memoryUsage.rss(),
+    };
+  }
+
+  #become(reason: string | undefined): void {
+    this.#reason = reason;
+    this.#listener?.(reason === undefined);
+  }
+}
