@@ -3,11 +3,11 @@ import { limits } from "../base/index.ts";
 import type { ProglogError } from "../base/index.ts";
 import { failureOf } from "./failures.ts";
 import { asPlainRun } from "./inflate.ts";
-import { Linked } from "./linked-list.ts";
+import { TailEntry } from "./tail-entry.ts";
+import type { TailHost } from "./tail-entry.ts";
 import { BatchPage, firstOffset, RecordPage, trimBatches } from "./tail-page.ts";
 import type { Page, PageCache, Run, TailFormat } from "./tail-page.ts";
 import type { TailRead, TailReader } from "./tail-reads.ts";
-import type { Tails } from "./tails.ts";
 
 /** Where the chunks of a stream go: a gRPC call, an HTTP response. */
 export interface TailSink {
@@ -32,13 +32,6 @@ export interface TailOptions {
   readonly maxBytes?: number;
 }
 
-/** What stands in the queues of `Tails` and gets a turn there. */
-export abstract class TailEntry extends Linked {
-  abstract turn(): void;
-  /** The server closes. */
-  abstract fail(error: ProglogError): void;
-}
-
 /**
  * One reader that follows the log: sends what is committed from its offset on, then waits. Between
  * its turns it is in exactly one list of `Tails`: waiting (for a commit), ready, or held (by a full
@@ -46,7 +39,7 @@ export abstract class TailEntry extends Linked {
  */
 export class TailStream extends TailEntry implements TailReader {
   readonly format: TailFormat;
-  readonly #tails: Tails;
+  readonly #tails: TailHost;
   readonly #sink: TailSink;
   readonly #cache: PageCache;
   #offset: number;
@@ -56,7 +49,7 @@ export class TailStream extends TailEntry implements TailReader {
   #read: TailRead | undefined;
   #ended = false;
 
-  constructor(tails: Tails, cache: PageCache, sink: TailSink, options: TailOptions) {
+  constructor(tails: TailHost, cache: PageCache, sink: TailSink, options: TailOptions) {
     super();
     this.#tails = tails;
     this.#cache = cache;

@@ -2,10 +2,12 @@ import { limits, ProglogError, systemClock } from "../base/index.ts";
 import type { Clock } from "../base/index.ts";
 import type { CommitLog } from "./commit-log.ts";
 import { LinkedList } from "./linked-list.ts";
+import { TailEntry } from "./tail-entry.ts";
+import type { TailHost } from "./tail-entry.ts";
 import { PageCache } from "./tail-page.ts";
 import type { TailFormat } from "./tail-page.ts";
 import { TailReads } from "./tail-reads.ts";
-import { TailEntry, TailStream } from "./tail-stream.ts";
+import { TailStream } from "./tail-stream.ts";
 import type { TailOptions, TailSink } from "./tail-stream.ts";
 
 /**
@@ -14,7 +16,7 @@ import type { TailOptions, TailSink } from "./tail-stream.ts";
  * and output of that turn, so that ten thousand readers of one record delay nobody else. A record is
  * encoded once for all readers of the same format, and read once for all who stand at one place.
  */
-export class Tails {
+export class Tails implements TailHost {
   readonly log: CommitLog;
   readonly reads: TailReads;
   readonly #clock: Clock;
@@ -81,25 +83,21 @@ export class Tails {
     }
   }
 
-  // What follows is for the entries.
+  // What follows is for the entries (`TailHost`).
 
-  /** It has all that is committed. */
   wait(entry: TailEntry): void {
     this.#waiting.push(entry);
   }
 
-  /** It wants a turn. */
   ready(entry: TailEntry): void {
     this.#ready.push(entry);
     this.#schedule();
   }
 
-  /** Its sink is full, or it waits for a read. */
   hold(entry: TailEntry): void {
     this.#held.push(entry);
   }
 
-  /** It is gone. */
   forget(entry: TailEntry): void {
     entry.unlink();
     this.#count -= 1;
@@ -112,7 +110,6 @@ export class Tails {
     return this.#clock.monotonic() >= this.#turnEndsAt;
   }
 
-  /** Whether what is encoded for one stream will be asked for by another. */
   shares(format: TailFormat): boolean {
     return (this.#formats.get(format)?.streams ?? 0) > 1;
   }
