@@ -105,7 +105,7 @@ function listenError(address: string, cause: unknown): ProglogError {
   const { code, message } = cause as NodeJS.ErrnoException;
   const details = { address };
   if (code === "EADDRINUSE") {
-    const sentence = `${address} is in use by another process`;
+    const sentence = `${address} is already in use`;
     return new ProglogError("ADDRESS_IN_USE", sentence, { cause, details });
   }
   const sentence = `cannot listen on ${address}: ${message}`;
