@@ -79,7 +79,7 @@ export interface ScanResult {
   /** Bytes after `endPosition` that were never known to be durable: a torn write. */
   readonly tornBytes: number;
   readonly damage: readonly DamagedRange[];
-  /** The last fence: everything before its position was durable. */
+  /** The last fence that vouches for everything before its position. */
   readonly lastFencePosition: number;
   readonly commitIndex: number;
 }
@@ -177,7 +177,7 @@ class Scan {
   }
 
   #passFence(fence: Fence): void {
-    this.#lastFencePosition = this.#position;
+    if (fence.unsynced === 0) this.#lastFencePosition = this.#position;
     this.#commitIndex = Math.max(this.#commitIndex, fence.commitIndex);
     this.#options.onFence?.(fence, this.#position);
     this.#position += FENCE_BYTES;

@@ -160,6 +160,23 @@ for (const from of [3, 6]) {
   });
 }
 
+test("with fsync relaxed all that was not synced is written again after a failed sync", async () => {
+  const disk = await newDisk();
+  const clock = new ManualClock();
+  const options = { fsync: false, clock, segmentBytesMax: 1 << 20 };
+  const log = await openOn(disk, options);
+  const values = wide(30); // Three pages.
+  await append(log, ...values);
+  disk.inject({ kind: "sync" }, { error: "EIO" });
+  clock.advance(1000);
+  await turn();
+  assert.equal(log.failure?.code, "STORAGE_FAILED");
+  const restarted = disk.clone();
+  assert.deepEqual((await readAll(await openOn(restarted, options))).values, values);
+  const cut = restarted.crash({ keep: "none" });
+  assert.deepEqual((await readAll(await openOn(cut, options))).values, values);
+});
+
 test("a log start that is cut off is not in force any more", async () => {
   const disk = await newDisk();
   const log = await openOn(disk);
