@@ -47,6 +47,14 @@ describe("agent", () => {
     await assert.rejects(fetch(`http://${http}`));
   });
 
+  test("a signal during the start ends it with 0 too, and nothing is left", async (t) => {
+    const args = agentIn(makeFolder(t));
+    const run = beginCli(args, FREE_PORTS);
+    run.signal("SIGTERM");
+    assert.deepEqual(await run.ended, { code: 0, stdout: "", stderr: "" });
+    assert.equal((await runCli(["log", "verify", args[2] ?? ""])).code, 78);
+  });
+
   test("with --json everything it says is JSON", async (t) => {
     const run = beginCli([...agentIn(makeFolder(t)), "--json", "--fsync", "relaxed"], FREE_PORTS);
     await run.says(/"event":"ready"/);

@@ -1,11 +1,23 @@
 import { SETTINGS, startAgent } from "../agent/index.ts";
 import type { Agent, AgentConfig } from "../agent/index.ts";
-import type { ProglogError } from "../base/index.ts";
+import { ProglogError } from "../base/index.ts";
 import type { Context } from "./run.ts";
 import { version } from "./version.ts";
 
-/** Serves until somebody asks to end; then answers what has begun, and closes everything. */
+/**
+ * Serves until somebody asks to end, which is no failure even before the start is over; then answers
+ * what has begun, and closes everything.
+ */
 export async function serve(context: Context, config: AgentConfig): Promise<void> {
+  try {
+    await serveUntilAsked(context, config);
+  } catch (error) {
+    const isEnd = ProglogError.from(error).code === "CANCELLED";
+    if (!isEnd || !context.signal.aborted) throw error;
+  }
+}
+
+async function serveUntilAsked(context: Context, config: AgentConfig): Promise<void> {
   const { signal, json, terminal, exit } = context;
   // Nothing may be answered or written after the disk lied: there is nothing to end in order.
   const onFailure = (error: ProglogError): void => exit(context.report(error));

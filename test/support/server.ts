@@ -75,9 +75,12 @@ export function beginCli(
   const said = { stdout: "", stderr: "" };
   stdout.setEncoding("utf8").on("data", (text: string) => (said.stdout += text));
   stderr.setEncoding("utf8").on("data", (text: string) => (said.stderr += text));
+  // Sent before the command listened: as if it had come right after.
+  const early: EndSignal[] = [];
   const listeners = new Set<(signal: EndSignal) => void>();
   const onEndSignal = (listener: (signal: EndSignal) => void) => {
     listeners.add(listener);
+    for (const name of early.splice(0)) listener(name);
     return () => void listeners.delete(listener);
   };
   const ended = new Promise<CliResult>((resolve, reject) => {
@@ -99,6 +102,7 @@ export function beginCli(
     }
   };
   const signal = (name: EndSignal): void => {
+    if (listeners.size === 0) early.push(name);
     for (const listener of listeners) listener(name);
   };
   return { stdin, ended, signal, says };
