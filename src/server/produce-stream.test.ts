@@ -1,13 +1,16 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import { connect } from "node:http2";
+import { PassThrough } from "node:stream";
 import { test } from "node:test";
-import type { ClientDuplexStream } from "@grpc/grpc-js";
+import type { ClientDuplexStream, ServerDuplexStream } from "@grpc/grpc-js";
 import { bytes, collect, LogServer, produceRequest, text } from "../../test/support/log-server.ts";
 import { MemoryCommitLog } from "../../test/support/memory-commit-log.ts";
 import * as api from "../api/index.ts";
 import { limits, ProglogError } from "../base/index.ts";
 import type { AppendAnswer, RecordInput } from "../base/index.ts";
+import { InFlightBytes, ProduceStream } from "./produce-stream.ts";
+import type { Appends } from "./produce.ts";
 
 /** A log whose appends are answered by hand, in any order. */
 class ManualLog extends MemoryCommitLog {
@@ -43,6 +46,7 @@ class ManualLog extends MemoryCommitLog {
   }
 }
 
+type ProduceCall = ServerDuplexStream<Buffer, Buffer>;
 type Stream = ClientDuplexStream<Buffer, Buffer>;
 
 function send(stream: Stream, ...values: string[]): void {
@@ -134,6 +138,24 @@ test("a request that is refused before it is proposed ends the stream at its pla
   assert.equal(error?.code, "UNKNOWN_LOG");
   assert.equal(error.notAppended, true);
   assert.equal(log.highWatermark, 2);
+});
+
+test("what still arrives after a failure is not proposed", () => {
+  const proposed: string[] = [];
+  const call = new PassThrough({ objectMode: true });
+  const appends: Appends = {
+    propose: (request) => {
+      proposed.push(request.toString());
+      throw refusal;
+    },
+    encode: () => Buffer.alloc(0),
+  };
+  let closed = 0;
+  call.on("error", () => undefined);
+  new ProduceStream(call as unknown as ProduceCall, appends, new InFlightBytes(), () => closed++);
+  for (const request of ["a", "b"]) call.emit("data", bytes(request));
+  assert.deepEqual(proposed, ["a"]);
+  assert.equal(closed, 1);
 });
 
 test("reading pauses at the limit of unanswered requests, and goes on", async () => {

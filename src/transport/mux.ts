@@ -14,8 +14,6 @@ export interface Protocol {
   sniff(bytes: Uint8Array): Verdict;
   /** Takes the connection, with its first bytes still to be read. */
   accept(socket: Socket): void;
-  /** The peer may say that it sends no more, and still wait for an answer. */
-  readonly allowHalfOpen?: boolean;
 }
 
 /** gRPC, given to whoever takes sockets that speak HTTP/2. */
@@ -31,7 +29,6 @@ export function http1Protocol(server: HttpServer): Protocol {
     name: "http/1.1",
     sniff: sniffHttp1,
     accept: (socket) => void server.emit("connection", socket),
-    allowHalfOpen: true,
   };
 }
 
@@ -61,7 +58,7 @@ export class Mux implements AsyncDisposable {
     this.#protocols = options.protocols;
     this.#clock = options.clock ?? systemClock;
     this.#observer = options.observer ?? silentObserver;
-    this.#server = createServer({ allowHalfOpen: true, noDelay: true }, (socket) => {
+    this.#server = createServer({ noDelay: true }, (socket) => {
       this.#sniff(socket);
     });
     this.#server.maxConnections = options.connectionsMax ?? limits.connectionsMax;
@@ -179,7 +176,6 @@ class Sniffing {
   #handOver(protocol: Protocol): void {
     this.#finish();
     const socket = this.#socket;
-    socket.allowHalfOpen = protocol.allowHalfOpen ?? false;
     socket.unshift(this.#bytes);
     protocol.accept(socket);
   }
