@@ -35,7 +35,8 @@ const TIERS: Readonly<Record<string, Tier>> = {
   system: { suffix: ".system.ts", groupFilesMax: 1, workers: 1, silentMsMax: 600_000 },
 };
 
-const FOLDERS = ["src", "sim", "test", "bench"];
+/** What takes long comes first, so that nothing long is left for the end: whole systems, then units. */
+const FOLDERS = ["test", "sim", "bench", "src"];
 /** What a shell reports of a program ended by Ctrl-C. */
 const INTERRUPTED = 130;
 
@@ -48,7 +49,16 @@ function findFiles(root: string, suffix: string, selectors: readonly string[]): 
     )
     .filter((name) => name.endsWith(suffix) && !name.includes("node_modules"))
     .filter((name) => selectors.length === 0 || selectors.some((part) => name.includes(part)))
-    .sort();
+    .sort(byDepth);
+}
+
+/** Folders inside `test/`, which hold the sweeps, before what stands in it; else by name. */
+function byDepth(a: string, b: string): number {
+  const rank = (name: string): number => {
+    const folder = FOLDERS.indexOf(name.split("/")[0] ?? "");
+    return folder === 0 && dirname(name) === "test" ? 0.5 : folder;
+  };
+  return rank(a) - rank(b) || (a < b ? -1 : 1);
 }
 
 /** Files of one folder together, and no group so large that the others wait for it at the end. */
