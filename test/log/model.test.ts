@@ -1,9 +1,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { nothingHappened, runProgram } from "./model-program.ts";
-import type { Happened } from "./model-program.ts";
+import { nothingHappened } from "./model-machine.ts";
+import type { Happened } from "./model-machine.ts";
+import { runProgram } from "./model-program.ts";
 
-const PROGRAMS = 240;
+const PROGRAMS = 200;
 const STEPS = 40;
 
 for (const fsync of [true, false]) {

@@ -204,8 +204,11 @@ function termAt(state: State, index: number): number | undefined {
   return index === firstIndex - 1 ? previousTerm : entryAt(state, index)?.term;
 }
 
+const FIELDS = ["index", "term", "type", "baseOffset", "appendedAt", "recordCount"] as const;
+
 function assertEntryEqual(found: Entry | undefined, expected: Entry | undefined): void {
   assert.ok(found !== undefined && expected !== undefined, "an entry is there");
-  assert.deepEqual({ ...found, payload: undefined }, { ...expected, payload: undefined });
+  // Field by field: a deep comparison of everything would take most of the time.
+  for (const field of FIELDS) assert.equal(found[field], expected[field], field);
   assert.equal(Buffer.compare(found.payload, expected.payload), 0, `payload of ${found.index}`);
 }
