@@ -54,7 +54,7 @@ test("a log that lost its beginning is mirrored with a shift, the same at each s
   assert.deepEqual(await valuesAt(to.rpcAddress), ["mine", "c"]);
 });
 
-test("somebody else who appends to the mirror is noticed", async (t) => {
+test("somebody else who appends to the mirror is noticed", { timeout: 30_000 }, async (t) => {
   const [from, to] = [await startServer(t), await startServer(t)];
   const run = beginCli(["mirror", "--from", from.rpcAddress, "--to", to.rpcAddress]);
   await run.says(/mirroring from offset 0/);
