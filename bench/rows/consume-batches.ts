@@ -10,6 +10,7 @@ import { pairsOf } from "../support/row.ts";
 import type { Row, RowContext } from "../support/row.ts";
 import { AgentServer, EchoServer } from "../support/servers.ts";
 import { inPairs } from "../support/statistics.ts";
+import { Usage, usageNote } from "../support/usage.ts";
 import { VALUE_BYTES } from "../support/values.ts";
 
 /** Our client reads the log from its start, against a stream of the same bytes that nobody looks at. */
@@ -25,18 +26,26 @@ async function run(context: RowContext): Promise<RowResult[]> {
   const { messages, bytes } = await messagesOf(toOurs, records);
   const messageBytes = Math.round(bytes / messages);
   await echo.setOutgoing(Buffer.alloc(messageBytes, 1), messages);
-  const receive = async (): Promise<number> => {
-    const startMs = performance.now();
-    await readStream(toEcho.stream("ConsumeBatches", Buffer.alloc(0)), () => undefined);
-    return (records * 1000) / (performance.now() - startMs);
-  };
+  const usages = { records: new Usage(ours), batches: new Usage(ours), echo: new Usage(echo) };
+  const receive = (): Promise<number> =>
+    usages.echo.rate(records, () =>
+      readStream(toEcho.stream("ConsumeBatches", Buffer.alloc(0)), () => undefined),
+    );
   const pairs = pairsOf(context);
-  const asRecords = await inPairs(pairs, () => readRecords(client, records), receive);
-  const asBatches = await inPairs(pairs, () => readBatches(client, records), receive);
+  const asRecords = await inPairs(
+    pairs,
+    () => usages.records.rate(records, () => readRecords(client, records)),
+    receive,
+  );
+  const asBatches = await inPairs(
+    pairs,
+    () => usages.batches.rate(records, () => readBatches(client, records)),
+    receive,
+  );
   if (context.check) {
     await checkProduced("ConsumeBatches", ours.address, { from: 0, count: records });
   }
-  const note = `${records} records, the echo has messages of ${messageBytes} bytes like ours`;
+  const note = `${records} records, the echo has messages of ${messageBytes} bytes like ours; ${usageNote(usages.records, usages.echo)}`;
   const unit = "records/s";
   const row = `ConsumeBatches by our client, ${VALUE_BYTES} B records`;
   return [
@@ -46,31 +55,29 @@ async function run(context: RowContext): Promise<RowResult[]> {
       { is: ">=", bound: 0.5 },
     ),
     told(
-      { row: "ConsumeBatches by our client, whole batches", unit, note: "client.batches()" },
+      {
+        row: "ConsumeBatches by our client, whole batches",
+        unit,
+        note: `client.batches(); ${usageNote(usages.batches, usages.echo)}`,
+      },
       asBatches.value,
       asBatches.limit,
     ),
   ];
 }
 
-async function readRecords(client: Client, count: number): Promise<number> {
+async function readRecords(client: Client, count: number): Promise<void> {
   let received = 0;
-  const startMs = performance.now();
   for await (const { value } of client.records()) received += value === null ? 0 : 1;
-  const rate = (count * 1000) / (performance.now() - startMs);
   if (received !== count) throw new Error(`${received} records came of ${count}`);
-  return rate;
 }
 
-async function readBatches(client: Client, count: number): Promise<number> {
+async function readBatches(client: Client, count: number): Promise<void> {
   let received = 0;
-  const startMs = performance.now();
   for await (const batches of client.batches()) {
     for (const batch of batches) received += readBatchHeader(batch).recordCount;
   }
-  const rate = (count * 1000) / (performance.now() - startMs);
   if (received !== count) throw new Error(`${received} records came of ${count}`);
-  return rate;
 }
 
 /** How many messages our server makes of the log, and how long they are together. */

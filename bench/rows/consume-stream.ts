@@ -1,3 +1,4 @@
+import type { ClientReadableStream } from "@grpc/grpc-js";
 import {
   decodeConsumeResponse,
   encodeConsumeRequest,
@@ -11,6 +12,7 @@ import { pairsOf } from "../support/row.ts";
 import type { Row, RowContext } from "../support/row.ts";
 import { AgentServer, EchoServer } from "../support/servers.ts";
 import { inPairs } from "../support/statistics.ts";
+import { Usage, usageNote } from "../support/usage.ts";
 import { Checker, valueOf } from "../support/values.ts";
 
 /** The book's stream, a message for each record, against a stream of messages of the same size. */
@@ -29,10 +31,12 @@ async function run(context: RowContext): Promise<RowResult[]> {
   const from = { offset: 0, log: "", linearizable: false, minOffset: undefined, maxBytes: 0 };
   const request = encodeConsumeRequest({ ...from, maxRecords: count });
 
+  const [ourUsage, echoUsage] = [new Usage(ours), new Usage(echo)];
+
   const consume = (): Promise<number> =>
-    rateOf(count, () => readStream(toOurs.stream("ConsumeStream", request), () => undefined));
+    ourUsage.rate(count, () => readWhole(toOurs.stream("ConsumeStream", request), count));
   const receive = (): Promise<number> =>
-    rateOf(count, () => readStream(toEcho.stream("ConsumeStream", request), () => undefined));
+    echoUsage.rate(count, () => readWhole(toEcho.stream("ConsumeStream", request), count));
 
   const measured = await inPairs(pairsOf(context), consume, receive);
   if (context.check) {
@@ -43,17 +47,14 @@ async function run(context: RowContext): Promise<RowResult[]> {
     });
     checker.end(count);
   }
-  const note = `${count} records a round, both read by grpc-js; the echo's messages have ${message.length} bytes`;
+  const note = `${count} records a round, both read by grpc-js; the echo's messages have ${message.length} bytes; ${usageNote(ourUsage, echoUsage)}`;
   const named = { row: "ConsumeStream, one stream", unit: "records/s", note };
   return [ratedAgainst(named, measured, { is: ">=", bound: 0.8 })];
 }
 
-async function rateOf(count: number, work: () => Promise<number>): Promise<number> {
-  const startMs = performance.now();
-  const received = await work();
-  const rate = (count * 1000) / (performance.now() - startMs);
+async function readWhole(call: ClientReadableStream<Buffer>, count: number): Promise<void> {
+  const received = await readStream(call, () => undefined);
   if (received !== count) throw new Error(`${received} messages came of ${count}`);
-  return rate;
 }
 
 export const row: Row = { run };

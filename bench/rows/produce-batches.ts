@@ -9,6 +9,7 @@ import { pairsOf } from "../support/row.ts";
 import type { Row, RowContext } from "../support/row.ts";
 import { AgentServer, EchoServer } from "../support/servers.ts";
 import { inPairs } from "../support/statistics.ts";
+import { Usage, usageNote } from "../support/usage.ts";
 import { VALUE_BYTES, valueOf } from "../support/values.ts";
 
 /** More brought the echo nothing more. */
@@ -24,25 +25,25 @@ async function run(context: RowContext): Promise<RowResult[]> {
   const message = fullBatch();
   const messages = Math.ceil(records / message.records);
   let next = 0;
+  const [ourUsage, echoUsage] = [new Usage(ours), new Usage(echo)];
 
   const produce = async (): Promise<number> => {
     const from = next;
     next += records;
     await using producer = client.producer();
-    const startMs = performance.now();
-    for (let n = from; n < next; n++) await producer.send({ value: valueOf(n) });
-    await producer.flush();
-    return (records * 1000) / (performance.now() - startMs);
-  };
-  const answer = async (): Promise<number> => {
-    const startMs = performance.now();
-    await callDuplex(toEcho, "ProduceBatches", {
-      count: messages,
-      inFlight: ECHO_IN_FLIGHT,
-      request: () => message.bytes,
+    return await ourUsage.rate(records, async () => {
+      for (let n = from; n < next; n++) await producer.send({ value: valueOf(n) });
+      await producer.flush();
     });
-    return (messages * message.records * 1000) / (performance.now() - startMs);
   };
+  const answer = (): Promise<number> =>
+    echoUsage.rate(messages * message.records, () =>
+      callDuplex(toEcho, "ProduceBatches", {
+        count: messages,
+        inFlight: ECHO_IN_FLIGHT,
+        request: () => message.bytes,
+      }),
+    );
 
   const measured = await inPairs(pairsOf(context), produce, answer);
   if (context.check) {
@@ -50,7 +51,7 @@ async function run(context: RowContext): Promise<RowResult[]> {
   }
   const note =
     `${records} times \`await producer.send()\`, then flush(); ` +
-    `the echo has messages of ${message.bytes.length} bytes, ${ECHO_IN_FLIGHT} in flight`;
+    `the echo has messages of ${message.bytes.length} bytes, ${ECHO_IN_FLIGHT} in flight; ${usageNote(ourUsage, echoUsage)}`;
   const row = `ProduceBatches by our client, durable, ${VALUE_BYTES} B records`;
   return [ratedAgainst({ row, unit: "records/s", note }, measured, { is: ">=", bound: 0.5 })];
 }

@@ -7,6 +7,7 @@ import { pairsOf } from "../support/row.ts";
 import type { Row, RowContext } from "../support/row.ts";
 import { AgentServer, EchoServer } from "../support/servers.ts";
 import { inPairs } from "../support/statistics.ts";
+import { Usage, usageNote } from "../support/usage.ts";
 import { VALUE_POOL, valueOf } from "../support/values.ts";
 
 const IN_FLIGHT = 512;
@@ -28,11 +29,12 @@ async function run(context: RowContext): Promise<RowResult[]> {
   );
   const request = (n: number): Buffer => requests[n % requests.length] ?? valueOf(n);
   let next = 0;
+  const [ourUsage, echoUsage] = [new Usage(ours), new Usage(echo)];
 
   const produce = (): Promise<number> => {
     const from = next;
     next += count;
-    return rateOf(count, () =>
+    return ourUsage.rate(count, () =>
       callDuplex(toOurs, "ProduceStream", {
         count,
         inFlight: IN_FLIGHT,
@@ -45,7 +47,7 @@ async function run(context: RowContext): Promise<RowResult[]> {
     );
   };
   const answer = (): Promise<number> =>
-    rateOf(count, () =>
+    echoUsage.rate(count, () =>
       callDuplex(toEcho, "ProduceStream", { count, inFlight: IN_FLIGHT, request }),
     );
 
@@ -53,15 +55,9 @@ async function run(context: RowContext): Promise<RowResult[]> {
   if (context.check) {
     await checkProduced("ProduceStream", ours.address, { from: 0, count: next });
   }
-  const note = `${count} records a round, ${IN_FLIGHT} in flight, both driven by grpc-js`;
+  const note = `${count} records a round, ${IN_FLIGHT} in flight, both driven by grpc-js; ${usageNote(ourUsage, echoUsage)}`;
   const named = { row: "ProduceStream, one stream, durable", unit: "records/s", note };
   return [ratedAgainst(named, measured, { is: ">=", bound: 0.6 })];
-}
-
-async function rateOf(count: number, work: () => Promise<void>): Promise<number> {
-  const startMs = performance.now();
-  await work();
-  return (count * 1000) / (performance.now() - startMs);
 }
 
 export const row: Row = { run };
