@@ -20,8 +20,12 @@ export interface ServiceStatus {
   readonly metadata: Metadata;
 }
 
-/** What an error says to the world. Out of range it is the book's sentence, whoever found out. */
+/**
+ * What an error says to the world. Out of range it is the book's sentence, whoever found out; what
+ * is neither ours nor expected may speak of the inside, and stays there.
+ */
 export function messageOf(error: ProglogError): string {
+  if (error.code === "INTERNAL" && error.cause !== undefined) return "internal error";
   const offset = error.code === "OFFSET_OUT_OF_RANGE" ? error.details["offset"] : undefined;
   if (offset !== undefined) return `The requested offset is outside of the log: ${offset}`;
   return headerText(error.message);

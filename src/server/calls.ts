@@ -1,22 +1,41 @@
 import type { handleUnaryCall, sendUnaryData, ServerUnaryCall } from "@grpc/grpc-js";
-import { toServiceError } from "../api/index.ts";
+import { GRPC_STATUS, toServiceError, WIRE_STATUS } from "../api/index.ts";
+import type { ServiceStatus } from "../api/index.ts";
 import { ProglogError } from "../base/index.ts";
+import type { Observer } from "../base/index.ts";
 import { failureOf } from "./failures.ts";
 import type { CommitLog } from "./commit-log.ts";
 
 export type UnaryCall = ServerUnaryCall<Buffer, Buffer>;
 
+/** Makes the status of a call out of whatever it failed with, and tells of what should not happen. */
+export type StatusOf = (caught: unknown, path: string) => ServiceStatus;
+
+export function statusWith(observer: Observer): StatusOf {
+  return (caught, path) => {
+    const failure = failureOf(caught);
+    observer.count("grpc_errors_total");
+    if (WIRE_STATUS[failure.code].grpc === GRPC_STATUS.INTERNAL) {
+      const { cause, code, message } = failure;
+      const stack = cause instanceof Error ? cause.stack : undefined;
+      observer.log("error", "grpc.request-failed", { method: path, code, error: stack ?? message });
+    }
+    return toServiceError(failure);
+  };
+}
+
+type Answer = (request: Buffer, call: UnaryCall) => Promise<Buffer> | Buffer;
+
 /** A method of one request and one answer; what it throws becomes the status of the call. */
-export function unary(
-  answer: (request: Buffer, call: UnaryCall) => Promise<Buffer> | Buffer,
-): handleUnaryCall<Buffer, Buffer> {
+export function unary(statusOf: StatusOf, answer: Answer): handleUnaryCall<Buffer, Buffer> {
   return (call, callback) => {
-    void reply(answer, call, callback);
+    void reply(statusOf, answer, call, callback);
   };
 }
 
 async function reply(
-  answer: (request: Buffer, call: UnaryCall) => Promise<Buffer> | Buffer,
+  statusOf: StatusOf,
+  answer: Answer,
   call: UnaryCall,
   callback: sendUnaryData<Buffer>,
 ): Promise<void> {
@@ -24,7 +43,7 @@ async function reply(
   try {
     bytes = await answer(call.request, call);
   } catch (caught) {
-    callback(toServiceError(failureOf(caught)));
+    callback(statusOf(caught, call.getPath()));
     return;
   }
   callback(null, bytes);

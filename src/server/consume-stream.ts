@@ -1,11 +1,10 @@
 import type { ServerWritableStream } from "@grpc/grpc-js";
-import { encodeConsumeResponseAt, toServiceError } from "../api/index.ts";
+import { encodeConsumeResponseAt } from "../api/index.ts";
 import { limits } from "../base/index.ts";
-import type { ProglogError } from "../base/index.ts";
 import { signalOf } from "./calls.ts";
+import type { StatusOf } from "./calls.ts";
 import { awaitFreshness, needsFreshness, readRequest } from "./consume.ts";
 import type { ReadRequest } from "./consume.ts";
-import { failureOf } from "./failures.ts";
 import type { RecordFormat, TailFormat } from "./tail-page.ts";
 import type { TailSink, TailStream } from "./tail-stream.ts";
 import type { Tails } from "./tails.ts";
@@ -19,13 +18,19 @@ export const CONSUME_RESPONSES: RecordFormat = Object.freeze({
 });
 
 /** ConsumeStream and ConsumeBatches: the log from an offset on, and whatever comes. */
-export function consumeStream(tails: Tails, call: Call, format: TailFormat): void {
+export function consumeStream(
+  tails: Tails,
+  call: Call,
+  format: TailFormat,
+  statusOf: StatusOf,
+): void {
+  const sink = new CallSink(call, statusOf);
   try {
     const request = readRequest(tails.log, call.request);
-    if (needsFreshness(tails, request)) void followLater(tails, call, format, request);
-    else new CallSink(call).follow(tails, format, request);
+    if (needsFreshness(tails, request)) void followLater(tails, call, format, request, sink);
+    else sink.follow(tails, format, request);
   } catch (caught) {
-    call.emit("error", toServiceError(failureOf(caught)));
+    sink.fail(caught);
   }
 }
 
@@ -34,25 +39,28 @@ async function followLater(
   call: Call,
   format: TailFormat,
   request: ReadRequest,
+  sink: CallSink,
 ): Promise<void> {
   try {
     await awaitFreshness(tails, request, signalOf(call));
-    if (!call.cancelled) new CallSink(call).follow(tails, format, request);
+    if (!call.cancelled) sink.follow(tails, format, request);
   } catch (caught) {
-    if (!call.cancelled) call.emit("error", toServiceError(failureOf(caught)));
+    if (!call.cancelled) sink.fail(caught);
   }
 }
 
 /** A call as the end of a stream. There may be ten thousand, so it holds little. */
 class CallSink implements TailSink {
   readonly #call: Call;
+  readonly #statusOf: StatusOf;
   #stream: TailStream | undefined;
   /** Written since the call's buffer was last seen empty. */
   #bytes = 0;
   #listens = false;
 
-  constructor(call: Call) {
+  constructor(call: Call, statusOf: StatusOf) {
     this.#call = call;
+    this.#statusOf = statusOf;
   }
 
   follow(tails: Tails, format: TailFormat, request: ReadRequest): void {
@@ -82,7 +90,7 @@ class CallSink implements TailSink {
     this.#call.end();
   }
 
-  fail(error: ProglogError): void {
-    this.#call.emit("error", toServiceError(error));
+  fail(caught: unknown): void {
+    this.#call.emit("error", this.#statusOf(caught, this.#call.getPath()));
   }
 }

@@ -15,6 +15,8 @@ import {
 import type { LogClient } from "../../test/support/log-server.ts";
 import { MemoryCommitLog } from "../../test/support/memory-commit-log.ts";
 import * as api from "../api/index.ts";
+import { encodeBatch, silentObserver } from "../base/index.ts";
+import type { Observer } from "../base/index.ts";
 
 const asItIs = (of: Buffer): Buffer => of;
 
@@ -154,6 +156,37 @@ test("interceptors see every call of every service", async () => {
   await client.unary("Produce", produceRequest("x"));
   await checkHealth(client, "");
   assert.deepEqual(paths, ["/log.v1.Log/Produce", "/grpc.health.v1.Health/Check"]);
+});
+
+test("a failure of ours is told to the observer, and not to the client", async () => {
+  const told: unknown[] = [];
+  const observer: Observer = {
+    ...silentObserver,
+    log: (level, event, fields) => void told.push({ level, event, method: fields?.["method"] }),
+  };
+  const log = new MemoryCommitLog();
+  log.append = () => Promise.reject(new TypeError("secrets of the inside"));
+  log.readCached = () => {
+    throw new TypeError("secrets of the inside");
+  };
+  await using server = await LogServer.start(log, { observer });
+  const client = server.client();
+  const failed = { code: "INTERNAL", message: "internal error" };
+  await assert.rejects(client.unary("Produce", produceRequest("x")), failed);
+  const produce = client.bidirectional("ProduceStream");
+  produce.write(produceRequest("x"));
+  assert.equal((await collect(produce)).error?.message, "internal error");
+  await log.appendBatch(encodeBatch([{ value: null }], { nowMs: 1 }));
+  const consume = client.serverStream("ConsumeStream", consumeRequest(0));
+  assert.equal((await collect(consume)).error?.message, "internal error");
+  assert.deepEqual(
+    told,
+    ["Produce", "ProduceStream", "ConsumeStream"].map((name) => ({
+      level: "error",
+      event: "grpc.request-failed",
+      method: `/log.v1.Log/${name}`,
+    })),
+  );
 });
 
 test("draining answers what runs, ends who follows, and then takes nothing", async () => {

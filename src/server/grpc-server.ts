@@ -3,7 +3,8 @@ import { Server, ServerCredentials } from "@grpc/grpc-js";
 import type { ConnectionInjector, ServerInterceptor } from "@grpc/grpc-js";
 import { ReflectionService } from "@grpc/reflection";
 import { LOG_FILE_DESCRIPTOR, LOG_METHODS } from "../api/index.ts";
-import { limits, ProglogError } from "../base/index.ts";
+import { limits, ProglogError, silentObserver } from "../base/index.ts";
+import type { Observer } from "../base/index.ts";
 import { coalescing } from "./coalescing-call.ts";
 import { Health, healthFileDescriptors } from "./health.ts";
 import { LogService } from "./log-service.ts";
@@ -14,6 +15,8 @@ export interface GrpcServerOptions {
   readonly tails: Tails;
   /** Around every call of every service; the first is the first to see a call. */
   readonly interceptors?: readonly ServerInterceptor[];
+  /** Hears of calls that failed for no reason of theirs. */
+  readonly observer?: Observer;
 }
 
 /**
@@ -31,7 +34,7 @@ export class GrpcServer implements AsyncDisposable {
 
   constructor(options: GrpcServerOptions) {
     this.#tails = options.tails;
-    this.#service = new LogService(options.tails);
+    this.#service = new LogService(options.tails, options.observer ?? silentObserver);
     this.#server = new Server({
       "grpc.max_receive_message_length": limits.grpcMessageBytesMax,
       "grpc.max_concurrent_streams": limits.connectionStreamsMax,

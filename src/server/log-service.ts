@@ -15,7 +15,9 @@ import {
 } from "../api/index.ts";
 import type { LogMethodName } from "../api/index.ts";
 import { limits, ProglogError } from "../base/index.ts";
-import { checkLogName, lazySignalOf, unary } from "./calls.ts";
+import type { Observer } from "../base/index.ts";
+import { checkLogName, lazySignalOf, statusWith, unary } from "./calls.ts";
+import type { StatusOf } from "./calls.ts";
 import { CONSUME_RESPONSES, consumeStream } from "./consume-stream.ts";
 import { consume } from "./consume.ts";
 import { InFlightBytes, ProduceStream } from "./produce-stream.ts";
@@ -44,12 +46,14 @@ export interface LogHandlers extends Record<LogMethodName, UntypedHandleCall> {
 /** The methods of `log.v1.Log` over one log. */
 export class LogService {
   readonly #tails: Tails;
+  readonly #statusOf: StatusOf;
   readonly #inFlight = new InFlightBytes();
   readonly #produceStreams = new Set<ProduceStream>();
   #stopped: ProglogError | undefined;
 
-  constructor(tails: Tails) {
+  constructor(tails: Tails, observer: Observer) {
     this.#tails = tails;
+    this.#statusOf = statusWith(observer);
   }
 
   /** What `server.addService` takes beside `LOG_METHODS`. */
@@ -57,16 +61,21 @@ export class LogService {
     const { log } = this.#tails;
     const records = recordAppends(log);
     const batches = batchAppends(log);
+    const statusOf = this.#statusOf;
     return {
-      Produce: unary(async (request) => records.encode(await records.propose(request))),
+      Produce: unary(statusOf, async (request) => records.encode(await records.propose(request))),
       ProduceStream: (call) => this.#produceStream(call, records),
       ProduceBatches: (call) => this.#produceStream(call, batches),
-      Consume: unary((request, call) => consume(this.#tails, request, lazySignalOf(call))),
-      ConsumeStream: (call) => consumeStream(this.#tails, call, CONSUME_RESPONSES),
-      ConsumeBatches: (call) => consumeStream(this.#tails, call, BATCHES),
-      CreateProducer: unary((request, call) => this.#createProducer(request, lazySignalOf(call))),
-      GetOffsets: unary((request, call) => this.#getOffsets(request, lazySignalOf(call))),
-      GetServers: unary((request) => this.#getServers(request)),
+      Consume: unary(statusOf, (request, call) =>
+        consume(this.#tails, request, lazySignalOf(call)),
+      ),
+      ConsumeStream: (call) => consumeStream(this.#tails, call, CONSUME_RESPONSES, statusOf),
+      ConsumeBatches: (call) => consumeStream(this.#tails, call, BATCHES, statusOf),
+      CreateProducer: unary(statusOf, (request, call) =>
+        this.#createProducer(request, lazySignalOf(call)),
+      ),
+      GetOffsets: unary(statusOf, (request, call) => this.#getOffsets(request, lazySignalOf(call))),
+      GetServers: unary(statusOf, (request) => this.#getServers(request)),
     };
   }
 
@@ -77,8 +86,11 @@ export class LogService {
   }
 
   #produceStream(call: ServerDuplexStream<Buffer, Buffer>, appends: Appends): void {
-    const stream = new ProduceStream(call, appends, this.#inFlight, (closed) => {
-      this.#produceStreams.delete(closed);
+    const stream = new ProduceStream(call, {
+      appends,
+      inFlight: this.#inFlight,
+      statusOf: this.#statusOf,
+      onClose: (closed) => this.#produceStreams.delete(closed),
     });
     this.#produceStreams.add(stream);
     if (this.#stopped !== undefined) stream.stop(this.#stopped);

@@ -7,8 +7,9 @@ import type { ClientDuplexStream, ServerDuplexStream } from "@grpc/grpc-js";
 import { bytes, collect, LogServer, produceRequest, text } from "../../test/support/log-server.ts";
 import { MemoryCommitLog } from "../../test/support/memory-commit-log.ts";
 import * as api from "../api/index.ts";
-import { limits, ProglogError } from "../base/index.ts";
+import { limits, ProglogError, silentObserver } from "../base/index.ts";
 import type { AppendAnswer, RecordInput } from "../base/index.ts";
+import { statusWith } from "./calls.ts";
 import { InFlightBytes, ProduceStream } from "./produce-stream.ts";
 import type { Appends } from "./produce.ts";
 
@@ -152,7 +153,12 @@ test("what still arrives after a failure is not proposed", () => {
   };
   let closed = 0;
   call.on("error", () => undefined);
-  new ProduceStream(call as unknown as ProduceCall, appends, new InFlightBytes(), () => closed++);
+  new ProduceStream(Object.assign(call, { getPath: () => "/path" }) as unknown as ProduceCall, {
+    appends,
+    inFlight: new InFlightBytes(),
+    statusOf: statusWith(silentObserver),
+    onClose: () => closed++,
+  });
   for (const request of ["a", "b"]) call.emit("data", bytes(request));
   assert.deepEqual(proposed, ["a"]);
   assert.equal(closed, 1);

@@ -1,7 +1,7 @@
 import type { ServerDuplexStream } from "@grpc/grpc-js";
-import { toServiceError } from "../api/index.ts";
 import { limits, ProglogError } from "../base/index.ts";
 import type { AppendAnswer, AppendStream } from "../base/index.ts";
+import type { StatusOf } from "./calls.ts";
 import { failureOf } from "./failures.ts";
 import type { Appends } from "./produce.ts";
 
@@ -37,6 +37,13 @@ export class InFlightBytes {
   }
 }
 
+export interface ProduceStreamOptions {
+  readonly appends: Appends;
+  readonly inFlight: InFlightBytes;
+  readonly statusOf: StatusOf;
+  readonly onClose: (stream: ProduceStream) => void;
+}
+
 /** One request of a stream, from its arrival to its answer. */
 interface Slot {
   readonly bytes: number;
@@ -58,6 +65,7 @@ export class ProduceStream {
   readonly #call: Call;
   readonly #appends: Appends;
   readonly #inFlight: InFlightBytes;
+  readonly #statusOf: StatusOf;
   readonly #onClose: (stream: ProduceStream) => void;
   /** Unanswered requests, in order. */
   #first: Slot | undefined;
@@ -71,16 +79,12 @@ export class ProduceStream {
   #unsettled = 0;
   #state: "open" | "failed" | "ended" | "closed" = "open";
 
-  constructor(
-    call: Call,
-    appends: Appends,
-    inFlight: InFlightBytes,
-    onClose: (stream: ProduceStream) => void,
-  ) {
+  constructor(call: Call, options: ProduceStreamOptions) {
     this.#call = call;
-    this.#appends = appends;
-    this.#inFlight = inFlight;
-    this.#onClose = onClose;
+    this.#appends = options.appends;
+    this.#inFlight = options.inFlight;
+    this.#statusOf = options.statusOf;
+    this.#onClose = options.onClose;
     call.on("data", (request: Buffer) => {
       this.#receive(request);
     });
@@ -208,7 +212,7 @@ export class ProduceStream {
     }
     const { code, message, details, cause } = error;
     const told = new ProglogError(code, message, { details, notAppended, cause });
-    this.#call.emit("error", toServiceError(told));
+    this.#call.emit("error", this.#statusOf(told, this.#call.getPath()));
   }
 
   #close(): void {
