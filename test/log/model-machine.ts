@@ -5,7 +5,7 @@ import type { Random } from "../../src/base/index.ts";
 import { ENTRY_TYPE } from "../../src/log/index.ts";
 import type { EntryType, HardState, Log, LogOptions } from "../../src/log/index.ts";
 import { FaultDisk } from "../../sim/disk/index.ts";
-import type { CallMatch, CrashOptions, Effect, Injection } from "../../sim/disk/index.ts";
+import type { CrashOptions, DiskCallKind, Injection } from "../../sim/disk/index.ts";
 import { ManualClock } from "./manual-clock.ts";
 import type { Candidate, State } from "./model.ts";
 import { checkWhole, emptyState, endOf, firstOf, logStartOf, recognise, Sum } from "./model.ts";
@@ -55,6 +55,8 @@ export class Machine {
   #disk: FaultDisk;
   #log: Log | undefined;
   #fault: Injection | undefined;
+  /** Only a disk that is full, and says so before a sync, may be survived. */
+  #maySurvive = false;
 
   constructor(seed: number, fsync: boolean, note: (what: string) => void) {
     this.fsync = fsync;
@@ -243,9 +245,11 @@ export class Machine {
     return this.#fault !== undefined;
   }
 
-  plantFault(match: CallMatch, effect: Effect): void {
+  /** The `nth` call of a kind will fail. */
+  plantFault(kind: DiskCallKind, nth: number, error: "EIO" | "ENOSPC", keep: number): void {
     this.clearFault();
-    this.#fault = this.#disk.inject(match, effect);
+    this.#maySurvive = error === "ENOSPC" && kind !== "sync";
+    this.#fault = this.#disk.inject({ kind, nth }, { error, keep });
   }
 
   clearFault(): void {
@@ -260,7 +264,10 @@ export class Machine {
     assert.ok(error instanceof ProglogError || isErrno(error), "an error that says what it is");
     this.#note(error instanceof ProglogError ? error.code : error.message);
     this.clearFault();
-    if (error instanceof ProglogError && error.code === "RESOURCE_EXHAUSTED") return;
+    if (error instanceof ProglogError && error.code === "RESOURCE_EXHAUSTED") {
+      assert.ok(this.#maySurvive, "a disk that lied is not asked again");
+      return;
+    }
     this.happened.died++;
     this.#disk = this.#disk.clone();
     if (chance(this.random, 0.3)) this.#disk.medium.dropCaches();

@@ -265,7 +265,7 @@ class Program {
     const nth = 1 + below(machine.random, 4);
     const keep = below(machine.random, 700);
     this.steps.push(`(call ${nth} of ${kind} will fail with ${error}, ${keep} bytes kept)`);
-    machine.plantFault({ kind, nth }, { error, keep });
+    machine.plantFault(kind, nth, error, keep);
   }
 
   // --- deeds -------------------------------------------------------------------------------------
