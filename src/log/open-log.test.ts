@@ -4,6 +4,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
 import { ProglogError } from "../base/index.ts";
+import { openDataDirectory } from "./data-directory.ts";
+import { ENTRY_TYPE } from "./entry-type.ts";
+import { Log } from "./log.ts";
 import { openLog } from "./open-log.ts";
 import type { EmbeddedLog, OpenLogOptions } from "./open-log.ts";
 
@@ -149,4 +152,24 @@ test("a second opener is refused while the first lives, and welcome after", () =
     await assert.rejects(openLog(directory), { code: "LOCKED" });
     await log.close();
     await (await openLog(directory)).close();
+  }));
+
+test("a log with idempotent producers is refused: their table would be lost", () =>
+  withLog(async (log, directory) => {
+    await log.close();
+    const data = await openDataDirectory(directory);
+    const engine = await Log.open({ directory: data.logDirectory("default"), freeBytesMin: 0 });
+    engine.append({
+      index: 1,
+      term: 1,
+      type: ENTRY_TYPE.producerCreated,
+      baseOffset: 0,
+      appendedAt: 1,
+      recordCount: 0,
+      payload: new Uint8Array(12),
+    });
+    await engine.sync();
+    await data.close();
+    await assert.rejects(openLog(directory), { code: "CONFIGURATION" });
+    await engine.close();
   }));

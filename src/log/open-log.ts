@@ -12,6 +12,7 @@ import {
 import type { Clock, DecodedRecord, RecordInput } from "../base/index.ts";
 import { openDataDirectory } from "./data-directory.ts";
 import type { DataDirectory } from "./data-directory.ts";
+import type { SideState } from "./control.ts";
 import { ENTRY_TYPE } from "./entry-type.ts";
 import type { EntryType } from "./entry-type.ts";
 import { gunzip } from "./gunzip.ts";
@@ -46,7 +47,8 @@ export interface BatchesOptions {
  * const record = await log.read(baseOffset);
  * ```
  *
- * The directory has the same format as a server's: `proglog agent --data-dir` serves it afterwards.
+ * The directory has the same format as a server's: `proglog agent --data-dir` serves it afterwards. A
+ * log in which idempotent producers have registered is refused (`CONFIGURATION`).
  */
 export async function openLog(
   directory: string,
@@ -66,12 +68,36 @@ export async function openLog(
       autoLeave: false,
     };
     const initial = { configuration, vote: replicaId };
-    const log = await Log.open({ ...options, initial, directory: data.logDirectory("default") });
+    const log = await Log.open({
+      ...options,
+      initial,
+      state: noProducers,
+      directory: data.logDirectory("default"),
+    });
     return new EmbeddedLog(data, log, options);
   } catch (error) {
     await data.close();
     throw error;
   }
+}
+
+/**
+ * Appends from here bear no producer stamps, but a server's log may have a table of producers, which
+ * only the server's code can keep: opened without it, it would be lost.
+ */
+const noProducers: SideState = {
+  apply: (entry) => {
+    if (entry.type === ENTRY_TYPE.producerCreated) throw hasProducers();
+  },
+  encode: () => new Uint8Array(0),
+  restore: (bytes) => {
+    if (bytes.length > 0) throw hasProducers();
+  },
+};
+
+function hasProducers(): ProglogError {
+  const message = "this log knows idempotent producers: only a server can write to it";
+  return new ProglogError("CONFIGURATION", message);
 }
 
 /** A log opened by `openLog`. Appends of many callers share one sync. */
