@@ -1,132 +1,135 @@
+/** `kill -9` at random moments of a server under the load of writers of every kind. */
 import assert from "node:assert/strict";
-import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { test } from "node:test";
-import { connect } from "../../src/client/index.ts";
-import type { Client } from "../../src/client/index.ts";
 import { below, seededRandom } from "../../src/base/index.ts";
-import { makeFolder, startProgram } from "../support/program.ts";
-import type { Program } from "../support/program.ts";
-import { root } from "../support/sources.ts";
+import { connect, ProglogError } from "../../src/client/index.ts";
+import type { Client, Producer, Sent } from "../../src/client/index.ts";
+import { makeFolder } from "../support/program.ts";
+import { AgentProcess, freePort } from "./support/agent.ts";
+import { Journal } from "./support/journal.ts";
+import { httpWriter, streamWriter, unaryWriter } from "./support/writers.ts";
+import type { Writer } from "./support/writers.ts";
 
-const CYCLES = Number(process.env["PROGLOG_KILL_CYCLES"] ?? 300);
-const CHECK_EVERY = 20;
+const SERVERS = 2;
+const CYCLES = 150;
+const WRITERS: readonly Writer[] = [unaryWriter, unaryWriter, httpWriter, httpWriter, streamWriter];
+/** For clients that outlive many servers. */
+const PATIENT = { attemptsMax: 10_000, delayMsMin: 10, delayMsMax: 100 };
 
-/** What the servers said yes to, kept where no server can touch it. */
-class Journal {
-  readonly acknowledged: Map<number, string> = new Map();
-  /** Values in the log so far, by offset. */
-  readonly read: string[] = [];
-  serial = 0;
-
-  next(): string {
-    return `value ${this.serial++} ${"x".repeat(this.serial % 300)}`;
-  }
-
-  note(offset: number, value: string): void {
-    assert.equal(this.acknowledged.has(offset), false, `offset ${offset} was given away twice`);
-    this.acknowledged.set(offset, value);
-  }
-}
-
-async function start(t: Parameters<typeof startProgram>[0], dataDir: string): Promise<Program> {
-  return startProgram(t, process.execPath, [join(root, "dist", "cli", "main.js"), "agent"], {
-    env: {
-      PROGLOG_DATA_DIR: dataDir,
-      PROGLOG_RPC_PORT: "0",
-      PROGLOG_HTTP_PORT: "auto",
-      PROGLOG_SEGMENT_BYTES: String(256 * 1024),
-    },
-  });
-}
-
-/** Writes one after the other until the server is gone. */
-async function unary(client: Client, journal: Journal): Promise<void> {
-  for (;;) {
-    const value = journal.next();
-    const { offset } = await client.produce({ value: Buffer.from(value) });
-    journal.note(offset, value);
-  }
-}
-
-async function http(address: string, journal: Journal): Promise<void> {
-  for (;;) {
-    const value = journal.next();
-    const record = { value: Buffer.from(value).toString("base64") };
-    const response = await fetch(`http://${address}/`, {
-      method: "POST",
-      body: JSON.stringify({ record }),
-    });
-    const { offset } = (await response.json()) as { offset: number };
-    assert.equal(response.status, 200);
-    journal.note(offset, value);
-  }
-}
-
-async function batches(client: Client, journal: Journal): Promise<void> {
-  const producer = client.producer({ idempotent: true });
-  try {
-    for (;;) {
-      const round: Promise<void>[] = [];
-      for (let i = 0; i < 50; i++) {
-        const value = journal.next();
-        const sent = await producer.send({ value: Buffer.from(value) });
-        round.push(sent.ack.then(({ offset }) => journal.note(offset, value)));
-      }
-      await Promise.all(round);
-    }
-  } finally {
-    await producer.close().catch(() => undefined);
-  }
-}
-
-/** Every acknowledged record is there, offsets are dense, and nothing is there twice. */
-async function check(address: string, journal: Journal): Promise<void> {
-  const client = connect(address);
-  try {
-    const decoder = new TextDecoder();
-    const from = journal.read.length;
-    for await (const record of client.records({ from, follow: false })) {
-      assert.equal(record.offset, journal.read.length, "offsets are dense");
-      journal.read.push(decoder.decode(record.value ?? undefined));
-    }
-  } finally {
-    await client.close();
-  }
-  for (const [offset, value] of journal.acknowledged) {
-    assert.equal(journal.read[offset], value, `offset ${offset} was acknowledged`);
-  }
-  assert.equal(new Set(journal.read).size, journal.read.length, "no record is there twice");
-}
-
-test(`${CYCLES} times kill -9 under load: nothing acknowledged is lost`, async (t) => {
-  const dataDir = join(makeFolder(t), "data");
-  const journal = new Journal();
-  const random = seededRandom(11);
-  for (let cycle = 1; cycle <= CYCLES; cycle++) {
-    const server = await start(t, dataDir);
-    if (cycle % CHECK_EVERY === 0) await check(server.grpc, journal);
-    const client = connect(server.grpc, { timeoutMs: 2_000 });
-    const writers = [
-      ...Array.from({ length: 8 }, () => unary(client, journal)),
-      http(server.http as string, journal),
-      batches(client, journal),
-    ];
-    const ended = Promise.allSettled(writers);
-    await new Promise((resolve) => setTimeout(resolve, 20 + below(random, 200)));
-    await server.end("SIGKILL");
-    await client.close();
-    for (const result of await ended) {
-      const why: unknown = result.status === "rejected" ? result.reason : undefined;
-      assert.ok(!(why instanceof assert.AssertionError), String(why));
-    }
-  }
-  // From the beginning once more: what was right before may not have changed since.
-  journal.read.length = 0;
-  const server = await start(t, dataDir);
-  await check(server.grpc, journal);
-  assert.equal(await server.end("SIGTERM"), 0);
+test(`${SERVERS * CYCLES} random kills of a server: nothing acknowledged is lost`, async (t) => {
+  const folder = makeFolder(t);
+  const servers = Array.from({ length: SERVERS }, (_, i) => killAgainAndAgain(`${folder}/${i}`, i));
+  const journals = await Promise.all(servers);
+  const sum = (of: "acknowledged" | "unanswered" | "refused"): number =>
+    journals.reduce((total, journal) => total + journal[of], 0);
   t.diagnostic(
-    `${CYCLES} cycles, ${journal.acknowledged.size} acknowledged, ${journal.read.length} read, 0 lost`,
+    `${SERVERS * CYCLES} kills, ${sum("acknowledged")} records acknowledged, 0 lost; ` +
+      `${sum("unanswered")} unanswered, ${sum("refused")} refused`,
   );
-  assert.ok(journal.acknowledged.size > CYCLES, "the cycles acknowledged something");
+  assert.ok(sum("acknowledged") > 5 * SERVERS * CYCLES, "the writers got their turns");
 });
+
+async function killAgainAndAgain(dataDir: string, seed: number): Promise<Journal> {
+  const random = seededRandom(seed);
+  const port = await freePort();
+  const journal = new Journal();
+  await using client = connect(`127.0.0.1:${port}`, { retry: PATIENT });
+  const exactlyOnce = new ExactlyOnce(client, journal);
+  for (let cycle = 1; cycle <= CYCLES; cycle++) {
+    await using server = new AgentProcess({ dataDir, port, flags: ["--segment-bytes", "16KiB"] });
+    // Now and then before it is ready: while it recovers from the kill before.
+    if (cycle % 10 === 5) await sleep(below(random, 700));
+    else await writeUntilKilled(server, { journal, random, cycle });
+    server.signal("SIGKILL");
+    await server.ended;
+  }
+  await using server = new AgentProcess({ dataDir, port });
+  await server.ready;
+  await exactlyOnce.finish();
+  await journal.compare(client, "all");
+  exactlyOnce.check();
+  server.signal("SIGTERM");
+  assert.equal(await server.ended, 0, server.stderr);
+  return journal;
+}
+
+interface Cycle {
+  readonly journal: Journal;
+  readonly random: ReturnType<typeof seededRandom>;
+  readonly cycle: number;
+}
+
+async function writeUntilKilled(
+  server: AgentProcess,
+  { journal, random, cycle }: Cycle,
+): Promise<void> {
+  const address = await server.ready;
+  if (cycle % 10 === 0) {
+    await using reader = connect(address);
+    await journal.compare(reader, "new");
+  }
+  const killed = new AbortController();
+  const { signal } = killed;
+  const writers = WRITERS.map((write, i) =>
+    write({ address, journal, signal, name: `${cycle}/${i}` }),
+  );
+  await sleep(below(random, 300));
+  server.signal("SIGKILL");
+  await server.ended;
+  killed.abort();
+  await Promise.all(writers);
+}
+
+/** One idempotent producer over all kills: each of its records is in the log once, in order. */
+class ExactlyOnce {
+  readonly #journal: Journal;
+  readonly #producer: Producer;
+  readonly #stop = new AbortController();
+  readonly #writing: Promise<void>;
+  readonly #values: string[] = [];
+  readonly #acks: Promise<void>[] = [];
+
+  constructor(client: Client, journal: Journal) {
+    this.#journal = journal;
+    this.#producer = client.producer({ deliveryTimeoutMs: 3_600_000, bufferBytesMax: 4096 });
+    this.#writing = this.#write(this.#stop.signal);
+    this.#writing.catch(() => undefined);
+  }
+
+  /** Sends no more, and waits until everything sent is acknowledged. */
+  async finish(): Promise<void> {
+    this.#stop.abort();
+    await this.#writing;
+    await this.#producer.close();
+    await Promise.all(this.#acks);
+  }
+
+  check(): void {
+    const offsets = this.#values.map((value) => this.#journal.offsetOf(value));
+    assert.ok(offsets.length > 100, `${offsets.length} records of the idempotent producer`);
+    for (const [i, offset] of offsets.entries()) {
+      assert.ok(offset !== undefined, `record ${i} is there`);
+      assert.ok(
+        i === 0 || offset > (offsets[i - 1] ?? 0),
+        `record ${i} comes after the one before`,
+      );
+    }
+  }
+
+  async #write(signal: AbortSignal): Promise<void> {
+    for (let n = 0; !signal.aborted; n++) {
+      const value = `once-${n}`;
+      let sent: Sent;
+      try {
+        sent = await this.#producer.send({ value: Buffer.from(value) }, { signal });
+      } catch (error) {
+        if (ProglogError.from(error).code === "CANCELLED") return;
+        throw error;
+      }
+      this.#values.push(value);
+      this.#acks.push(sent.ack.then(({ offset }) => this.#journal.promise(offset, value)));
+      await sleep(1);
+    }
+  }
+}

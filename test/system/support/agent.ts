@@ -1,0 +1,99 @@
+import { spawn } from "node:child_process";
+import type { ChildProcess } from "node:child_process";
+import { once } from "node:events";
+import { createServer } from "node:net";
+import type { AddressInfo } from "node:net";
+import { join } from "node:path";
+import { cleanEnvironment } from "../../support/program.ts";
+import { root } from "../../support/sources.ts";
+
+/** The command line as it is built: it starts twice as fast as from its sources. */
+const MAIN = join(root, "dist", "cli", "main.js");
+const READY = /ready: .*grpc (\S+), .*pid (\d+)\n/;
+const PATIENCE_MS = 60_000;
+
+export interface AgentProcessOptions {
+  readonly dataDir: string;
+  /** gRPC and HTTP; 0 or absent: any. */
+  readonly port?: number;
+  /** More of the command line. */
+  readonly flags?: readonly string[];
+  /** A program and its arguments that runs the server, such as strace. */
+  readonly under?: readonly string[];
+  readonly env?: Readonly<Record<string, string>>;
+}
+
+/** `proglog agent` in a process of its own, which a test may end in every way. */
+export class AgentProcess {
+  /** Resolves with the address of its port; rejects when it ends before. */
+  readonly ready: Promise<string>;
+  /** The exit code or the signal of the process that was started. */
+  readonly ended: Promise<number | NodeJS.Signals>;
+  readonly #child: ChildProcess;
+  #said = "";
+  #pid: number | undefined;
+
+  constructor({ dataDir, port = 0, flags = [], under = [], env = {} }: AgentProcessOptions) {
+    const agent = [process.execPath, MAIN, "agent", "--data-dir", dataDir, ...flags];
+    const listen = ["--rpc-port", String(port), "--bind-addr", "127.0.0.1:0"];
+    const [program = "", ...args] = [...under, ...agent, ...listen];
+    const stdio: ["ignore", "ignore", "pipe"] = ["ignore", "ignore", "pipe"];
+    const child = spawn(program, args, { env: cleanEnvironment(env), stdio });
+    this.#child = child;
+    this.ended = once(child, "close").then(
+      ([code, signal]) => (code as number | null) ?? (signal as NodeJS.Signals),
+    );
+    this.ready = this.#whenReady(child);
+    // It may be killed before that, and then nobody asks.
+    this.ready.catch(() => undefined);
+  }
+
+  get stderr(): string {
+    return this.#said;
+  }
+
+  /** Signals the server itself, not the program that runs it. */
+  signal(signal: NodeJS.Signals): void {
+    if (this.#pid === undefined) this.#child.kill(signal);
+    else if (this.#child.exitCode === null && this.#child.signalCode === null) {
+      process.kill(this.#pid, signal);
+    }
+  }
+
+  /** Ends it in any case, and waits. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.signal("SIGKILL");
+    await this.ended;
+  }
+
+  async #whenReady(child: ChildProcess): Promise<string> {
+    const said = new Promise<string>((resolve) => {
+      child.stderr?.setEncoding("utf8").on("data", (text: string) => {
+        this.#said += text;
+        const [, address, pid] = READY.exec(this.#said) ?? [];
+        if (address === undefined || this.#pid !== undefined) return;
+        this.#pid = Number(pid);
+        resolve(address);
+      });
+    });
+    const ended = this.ended.then((how) => {
+      throw new Error(`it ended (${how}) before it was ready: ${this.#said}`);
+    });
+    const patience = AbortSignal.timeout(PATIENCE_MS);
+    const late = once(patience, "abort").then(() => {
+      throw new Error(`it is not ready after ${PATIENCE_MS} ms: ${this.#said}`);
+    });
+    return await Promise.race([said, ended, late]);
+  }
+}
+
+/** A port that is free now; the same server can listen on it again and again. */
+export async function freePort(): Promise<number> {
+  const server = createServer();
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const { port } = server.address() as AddressInfo;
+  server.close();
+  await once(server, "close");
+  return port;
+}
