@@ -7,9 +7,8 @@ import { test } from "node:test";
 import type { TestContext } from "node:test";
 import { makeFolder } from "../../test/support/program.ts";
 import { runCli, startServer } from "../../test/support/server.ts";
-import { startAgent } from "../agent/index.ts";
+import { completeConfig, openDataLog, startAgent } from "../agent/index.ts";
 import { connect } from "../client/index.ts";
-import { openLog } from "../log/index.ts";
 
 type Json = Record<string, unknown>;
 
@@ -135,11 +134,10 @@ test("batches are exported as they are stored, and refused when they are not who
   const dataDir = await makeLog(t);
   const all = await exported(dataDir);
   const folder = makeFolder(t);
-  const log = await openLog(dataDir, { scrubBytesPerSecond: 0 });
-  const batches: Uint8Array[] = [];
-  for await (const batch of log.batches()) batches.push(batch);
-  await log.close();
-  const bytes = Buffer.concat(batches);
+  const { log, close } = await openDataLog(completeConfig({ dataDir }));
+  const everything = { maxBytes: 1 << 24, limitOffset: log.syncedOffset };
+  const bytes = Buffer.concat(await log.readBatches(0, everything));
+  await close();
   const copy = ["--format", "batches", "--data-dir", join(folder, "copy")];
   const { code, stderr } = await runCli(["log", "import", ...copy], { input: bytes });
   assert.equal(code, 0, stderr);
