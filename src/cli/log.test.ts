@@ -7,6 +7,7 @@ import { test } from "node:test";
 import type { TestContext } from "node:test";
 import { makeFolder } from "../../test/support/program.ts";
 import { runCli, startServer } from "../../test/support/server.ts";
+import { batchEndOffset } from "../base/index.ts";
 import { completeConfig, openDataLog, startAgent } from "../agent/index.ts";
 import { connect } from "../client/index.ts";
 
@@ -134,10 +135,16 @@ test("batches are exported as they are stored, and refused when they are not who
   const dataDir = await makeLog(t);
   const all = await exported(dataDir);
   const folder = makeFolder(t);
-  const { log, close } = await openDataLog(completeConfig({ dataDir }));
-  const everything = { maxBytes: 1 << 24, limitOffset: log.syncedOffset };
-  const bytes = Buffer.concat(await log.readBatches(0, everything));
-  await close();
+  const held = await openDataLog(completeConfig({ dataDir }));
+  const { log } = held;
+  const batches: Uint8Array[] = [];
+  for (let at = 0; at < log.syncedOffset;) {
+    const read = await log.readBatches(at, { maxBytes: 1 << 20, limitOffset: log.syncedOffset });
+    batches.push(...read);
+    at = batchEndOffset(read[read.length - 1] as Uint8Array);
+  }
+  const bytes = Buffer.concat(batches);
+  await held.close();
   const copy = ["--format", "batches", "--data-dir", join(folder, "copy")];
   const { code, stderr } = await runCli(["log", "import", ...copy], { input: bytes });
   assert.equal(code, 0, stderr);
