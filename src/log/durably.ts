@@ -13,6 +13,11 @@ export async function durably(sync: Promise<void>): Promise<void> {
   }
 }
 
+/** Whether this is an answer of the operating system, and no mistake of ours. */
+export function isDiskError(error: unknown): boolean {
+  return error instanceof Error && "code" in error && "syscall" in error;
+}
+
 /** Whether a write failed only for want of space. */
 export function isDiskFull(error: unknown): boolean {
   const code = error instanceof ProglogError ? undefined : (error as NodeJS.ErrnoException).code;

@@ -2,7 +2,8 @@ import { assert, limits, ProglogError } from "../base/index.ts";
 import { Appender } from "./appender.ts";
 import type { Control } from "./control.ts";
 import { controlAfter, controlOf } from "./control.ts";
-import { durably, isDiskFull } from "./durably.ts";
+import { directoryError } from "./directory-error.ts";
+import { durably, isDiskError, isDiskFull } from "./durably.ts";
 import type { Entry } from "./entry-type.ts";
 import { FilePool } from "./file-pool.ts";
 import { Indexes } from "./indexes.ts";
@@ -77,12 +78,15 @@ export class Log implements AsyncDisposable {
 
   /**
    * Opens the log in a directory, or makes one there. Throws `UNSUPPORTED_FORMAT` for what another
-   * version wrote, `DATA_LOSS` when a segment is missing.
+   * version wrote, `DATA_LOSS` when a segment is missing, `STORAGE_FAILED` or `CONFIGURATION` when the
+   * disk refuses.
    */
   static async open(options: LogOptions): Promise<Log> {
     const resolved = resolveLogOptions(options);
     const files = new FilePool(resolved.disk, limits.openSegmentsMax);
-    const found = await recover({ options: resolved, files });
+    const found = await recover({ options: resolved, files }).catch((error: unknown) => {
+      throw isDiskError(error) ? directoryError(options.directory, error) : error;
+    });
     const log = new Log(resolved, files, found);
     log.#reportRecovery(found);
     await log.#space.refresh();

@@ -1,7 +1,7 @@
 /** Mistakes that random programs found in the engine, each as a story of its own. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { seededRandom } from "../../src/base/index.ts";
+import { ProglogError, seededRandom } from "../../src/base/index.ts";
 import { encodeLogStart, ENTRY_TYPE } from "../../src/log/index.ts";
 import type { Log, LogStart } from "../../src/log/index.ts";
 import { FaultDisk } from "../../sim/disk/index.ts";
@@ -210,4 +210,24 @@ test("a disk that is full while nothing is appended: no harm, and the log can be
   const again = await openOn(disk.clone());
   assert.equal(again.recovery.tornBytes, 0);
   assert.deepEqual((await readAll(again)).values, ["a", "b"]);
+});
+
+test("a start says STORAGE_FAILED whichever call of the disk fails", async () => {
+  const whole = await newDisk();
+  await (await openOn(whole)).close();
+  const killed = (await newDisk()).kill();
+  for (const from of [killed, whole]) {
+    for (let nth = 1; nth < 60; nth++) {
+      const disk = from.clone();
+      const injection = disk.inject({ nth }, { error: "EIO" });
+      const failed = await openOn(disk).then(
+        () => undefined,
+        (error: unknown) => error,
+      );
+      if (injection.hits === 0) break;
+      // A failure that costs nothing (an index to be made anew, the free space unknown) is no failure.
+      const isOurs = failed instanceof ProglogError && failed.code === "STORAGE_FAILED";
+      assert.ok(failed === undefined || isOurs, `call ${nth}: ${String(failed)}`);
+    }
+  }
 });

@@ -41,12 +41,22 @@ async function write(log) {
   }
 }
 
-const log = await openLog(directory, {
-  segmentBytesMax,
-  freeBytesMin: 0,
-  scrubBytesPerSecond: 0,
-  onFailure: () => exit(74),
-});
+/** An error of the disk ends it like a server. */
+async function open() {
+  try {
+    return await openLog(directory, {
+      segmentBytesMax,
+      freeBytesMin: 0,
+      scrubBytesPerSecond: 0,
+      onFailure: () => exit(74),
+    });
+  } catch (error) {
+    if (error.code !== "STORAGE_FAILED") throw error;
+    return exit(74);
+  }
+}
+
+const log = await open();
 say("open", log.lowestOffset, log.nextOffset);
 await Promise.all(Array.from({ length: writers }, () => write(log)));
 await log.close();
