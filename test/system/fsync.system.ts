@@ -1,92 +1,117 @@
+/** System calls that fail, or in which the process dies: real ones, by strace. */
 import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
 import { join } from "node:path";
 import { test } from "node:test";
 import { connect } from "../../src/client/index.ts";
-import { makeFolder, startProgram } from "../support/program.ts";
-import type { Program } from "../support/program.ts";
-import { commandExists, skipUnless } from "../support/require.ts";
-import { root } from "../support/sources.ts";
+import { makeFolder } from "../support/program.ts";
+import { skipUnless } from "../support/require.ts";
+import { AgentProcess } from "./support/agent.ts";
+import { EngineRun } from "./support/engine-run.ts";
+import { Journal } from "./support/journal.ts";
+import { httpWriter, streamWriter, unaryWriter } from "./support/writers.ts";
 
-const AGENT = [process.execPath, join(root, "dist", "cli", "main.js"), "agent"] as const;
-const STRACE = skipUnless(commandExists("strace"), "the program strace");
+const needsStrace = skipUnless(canTrace(), "the program strace, and leave to trace");
+/** Calls are counted per thread: with one there is one count for what the log does. */
+const ONE_THREAD = { UV_THREADPOOL_SIZE: "1" };
 
-function settings(dataDir: string): Record<string, string> {
-  return {
-    PROGLOG_DATA_DIR: dataDir,
-    PROGLOG_RPC_PORT: "0",
-    PROGLOG_HTTP_PORT: "auto",
-    // One thread, so that strace counts the calls as the log makes them.
-    UV_THREADPOOL_SIZE: "1",
-  };
-}
-
-/** A server of which a system call fails, the `nth` time and ever after. */
-function startFailing(
-  t: Parameters<typeof startProgram>[0],
-  dataDir: string,
-  call: string,
-  inject: string,
-): Promise<Program> {
-  const trace = ["-f", "-o", "/dev/null", "-e", `trace=${call}`, "-e", `inject=${call}:${inject}`];
-  return startProgram(t, "strace", [...trace, ...AGENT], { env: settings(dataDir) });
-}
-
-/** Appends until the server ends; the values that were acknowledged, by offset. */
-async function appendUntilItEnds(server: Program): Promise<Map<number, string>> {
-  const acknowledged = new Map<number, string>();
-  const client = connect(server.grpc, { timeoutMs: 5_000 });
+/** In a container there may be a strace that is not allowed to trace. */
+function canTrace(): boolean {
   try {
-    for (let i = 0; i < 10_000; i++) {
-      const value = `value ${i}`;
-      const { offset } = await client.produce({ value: Buffer.from(value) });
-      acknowledged.set(offset, value);
+    execFileSync("strace", ["-f", "-o", "/dev/null", "true"], { stdio: "ignore" });
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** Runs a program whose n-th call of some kind has another outcome. */
+function under(call: string, outcome: string): string[] {
+  const trace = ["-e", `trace=${call}`, "-e", `inject=${call}:${outcome}`];
+  return ["strace", "-f", "-o", "/dev/null", ...trace];
+}
+
+for (const [call, nth] of [
+  ["fdatasync", "12"],
+  ["fdatasync", "25"],
+  ["fdatasync", "60"],
+  ["pwrite64", "40+"],
+] as const) {
+  const name = `a server's ${call} fails, number ${nth}: exit 74, and the next start holds what was promised`;
+  test(name, needsStrace, async (t) => {
+    const dataDir = join(makeFolder(t), "data");
+    const journal = new Journal();
+    {
+      const failing = under(call, `error=EIO:when=${nth}`);
+      await using server = new AgentProcess({ dataDir, under: failing, env: ONE_THREAD });
+      const address = await server.ready;
+      const ended = new AbortController();
+      const { signal } = ended;
+      const writers = [unaryWriter, unaryWriter, httpWriter, streamWriter].map((write, i) =>
+        write({ address, journal, signal, name: String(i) }),
+      );
+      assert.equal(await server.ended, 74, server.stderr);
+      ended.abort();
+      await Promise.all(writers);
+      assert.match(server.stderr, /EIO/);
     }
-    assert.fail("the server goes on although its disk fails");
-  } catch (error) {
-    if (error instanceof assert.AssertionError) throw error;
-  } finally {
-    await client.close();
-  }
-  return acknowledged;
+    await using server = new AgentProcess({ dataDir });
+    await using client = connect(await server.ready);
+    await journal.compare(client, "all");
+    const { offset } = await client.produce({ value: Buffer.from("the next") });
+    assert.equal(offset, journal.count, "no offset is given twice");
+    server.signal("SIGTERM");
+    assert.equal(await server.ended, 0, server.stderr);
+    t.diagnostic(`${journal.acknowledged} records acknowledged before, 0 lost`);
+  });
 }
 
-async function holds(
-  t: Parameters<typeof startProgram>[0],
-  dataDir: string,
-  acknowledged: ReadonlyMap<number, string>,
-): Promise<void> {
-  const [command, ...args] = AGENT;
-  const server = await startProgram(t, command, args, { env: settings(dataDir) });
-  const client = connect(server.grpc);
-  for (const [offset, value] of acknowledged) {
-    const record = await client.read(offset);
-    assert.equal(Buffer.from(record.value ?? []).toString(), value);
-  }
-  const { offset } = await client.produce({ value: Buffer.from("after") });
-  assert.ok(offset >= acknowledged.size, "offsets are never given twice");
-  await client.close();
-  assert.equal(await server.end("SIGTERM"), 0);
-}
+/** Appends that fill several segments. */
+const APPENDS = { writers: 2, groups: 6, segmentBytesMax: 1500, env: ONE_THREAD } as const;
 
-for (const nth of [20, 33, 50]) {
-  test(
-    `the ${nth}th fdatasync fails: exit 74, and the next start holds what was promised`,
-    STRACE,
-    async (t) => {
-      const dataDir = join(makeFolder(t), "data");
-      const server = await startFailing(t, dataDir, "fdatasync", `error=EIO:when=${nth}`);
-      const acknowledged = await appendUntilItEnds(server);
-      assert.equal(await server.ended, 74);
-      assert.ok(acknowledged.size > 0, "some appends came before");
-      await holds(t, dataDir, acknowledged);
-    },
-  );
-}
+test(
+  "a start whose fdatasync fails says so by exit 74, and the next one is clean",
+  needsStrace,
+  async (t) => {
+    const run = new EngineRun(join(makeFolder(t), "data"));
+    for (let nth = 1; nth <= 9; nth += 2) {
+      const failing = under("fdatasync", `error=EIO:when=${nth}`);
+      const child = run.start({ ...APPENDS, under: failing });
+      assert.equal(await child.ended, 74);
+    }
+    await run.verify("all");
+  },
+);
 
-test("a write fails: exit 74, and the next start holds what was promised", STRACE, async (t) => {
-  const dataDir = join(makeFolder(t), "data");
-  const server = await startFailing(t, dataDir, "pwrite64", "error=EIO:when=40+");
-  const acknowledged = await appendUntilItEnds(server);
-  assert.equal(await server.ended, 74);
-  await holds(t, dataDir, acknowledged);
-});
+/** Which calls to die in: the n-th, 2n-th … of each kind. Node loads its modules with some of them. */
+const KILLS: readonly (readonly [call: string, step: number])[] = [
+  ["fdatasync", 3],
+  ["pwrite64", 4],
+  ["fsync", 2],
+  ["rename", 1],
+  ["openat", 17],
+  ["ftruncate", 1],
+];
+const CALLS_MAX = 400;
+
+test(
+  "killed at system calls all over a run: nothing acknowledged is lost",
+  needsStrace,
+  async (t) => {
+    const run = new EngineRun(join(makeFolder(t), "data"));
+    let kills = 0;
+    for (const [call, step] of KILLS) {
+      for (let nth = 1; nth <= CALLS_MAX; nth += step) {
+        const child = run.start({ ...APPENDS, under: under(call, `signal=SIGKILL:when=${nth}`) });
+        const how = await child.ended;
+        await run.verify();
+        if (how === 0) break;
+        assert.equal(how, "SIGKILL", `${call} number ${nth}`);
+        kills++;
+      }
+    }
+    await run.verify("all");
+    t.diagnostic(`${kills} kill points, ${run.acknowledged} records acknowledged, 0 lost`);
+    assert.ok(kills > 30, `${kills} kills`);
+  },
+);
