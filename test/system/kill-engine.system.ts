@@ -26,7 +26,7 @@ async function killAgainAndAgain(directory: string, seed: number): Promise<numbe
     // Now and then before it is open: while it recovers from the kill before.
     if (cycle % 8 > 0) await child.opened();
     await sleep(below(random, cycle % 8 > 0 ? 60 : 150));
-    child.kill();
+    child.signal("SIGKILL");
     assert.equal(await child.ended, "SIGKILL");
     if (cycle % 10 === 0) await run.verify();
   }

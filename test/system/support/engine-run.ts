@@ -40,9 +40,12 @@ export class EngineRun {
   readonly #journal: (number | undefined)[] = [];
   /** Which serial a reader saw at an offset: nobody may see another one later. */
   readonly #seen: number[] = [];
+  readonly #output: string;
 
-  constructor(directory: string) {
+  /** `output` is where its processes write what they say; it must outlive what happens to the log. */
+  constructor(directory: string, output = `${directory}.said`) {
     this.directory = directory;
+    this.#output = output;
   }
 
   /** Starts the next process. */
@@ -51,9 +54,7 @@ export class EngineRun {
     const first = this.processes++ * SERIALS;
     const settings = JSON.stringify({ first, writers, groups, segmentBytesMax });
     const command = [...under, process.execPath, CHILD, this.directory, settings];
-    return new EngineProcess(command, env ?? {}, `${this.directory}.said`, (line) =>
-      this.#take(line),
-    );
+    return new EngineProcess(command, env ?? {}, this.#output, (line) => this.#take(line));
   }
 
   /**
@@ -146,8 +147,8 @@ export class EngineProcess {
     }
   }
 
-  kill(): void {
-    this.#child.kill("SIGKILL");
+  signal(signal: NodeJS.Signals): void {
+    this.#child.kill(signal);
   }
 
   async #end(take: (line: string) => void): Promise<number | NodeJS.Signals> {
