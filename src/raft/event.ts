@@ -1,6 +1,5 @@
 import type { Configuration } from "../base/index.ts";
 import type { ReplicaId } from "./entry.ts";
-import type { RoleName } from "./ready.ts";
 
 /** Why something was not done. None of them is an error of this replica. */
 export type RefusalReason =
