@@ -25,6 +25,7 @@
  *
  * The file formats are drawn byte by byte in `docs/format.md`.
  */
+export type { ConfigurationAt } from "./configurations.ts";
 export type { Control, SideState } from "./control.ts";
 export { openDataDirectory } from "./data-directory.ts";
 export type { DataDirectory, DataDirectoryOptions } from "./data-directory.ts";
@@ -40,6 +41,9 @@ export type { LogOptions } from "./options.ts";
 export type { ReadBatchesOptions, ReadEntriesOptions } from "./reader.ts";
 export { EmbeddedLog, openLog } from "./open-log.ts";
 export type { BatchesOptions, OpenLogOptions } from "./open-log.ts";
+export type { EntrySource } from "./rebuild.ts";
 export { realDisk } from "./real-disk.ts";
 export type { DamagedRange } from "./scan.ts";
+export { decodeSide, encodeSide } from "./side.ts";
 export type { HardState } from "./state-file.ts";
+export type { TermRun } from "./term-runs.ts";

@@ -1,7 +1,8 @@
 import { assert, limits, ProglogError } from "../base/index.ts";
 import { Appender } from "./appender.ts";
 import type { Control } from "./control.ts";
-import { controlAfter, controlOf } from "./control.ts";
+import { lastConfiguration } from "./configurations.ts";
+import type { ConfigurationAt } from "./configurations.ts";
 import { directoryError } from "./directory-error.ts";
 import { durably, isDiskError, isDiskFull } from "./durably.ts";
 import type { Entry } from "./entry-type.ts";
@@ -13,10 +14,13 @@ import { resolveLogOptions } from "./options.ts";
 import type { LogOptions, ResolvedLogOptions } from "./options.ts";
 import { Reader } from "./reader.ts";
 import type { ReadBatchesOptions, ReadEntriesOptions } from "./reader.ts";
+import { Rebuild } from "./rebuild.ts";
+import type { EntrySource } from "./rebuild.ts";
+import { replay } from "./replay.ts";
 import { recover } from "./recovery.ts";
 import type { Recovered } from "./recovery.ts";
 import { dropCountMax, planRetention } from "./retention.ts";
-import type { DamagedRange } from "./scan.ts";
+import type { Cursor, DamagedRange } from "./scan.ts";
 import { Scrub } from "./scrub.ts";
 import { newSalt, writeSide } from "./segment-files.ts";
 import { SegmentList } from "./segment-list.ts";
@@ -25,6 +29,8 @@ import type { Side } from "./side.ts";
 import { SpaceGuard } from "./space.ts";
 import type { HardState, StateFile } from "./state-file.ts";
 import { TailCache } from "./tail-cache.ts";
+import { termRunsOf } from "./term-runs.ts";
+import type { TermRun } from "./term-runs.ts";
 
 /** What opening the log found: told once, for the operator. */
 export type RecoveryReport = Pick<Recovered, "tornBytes" | "damage" | "stateLost" | "clean">;
@@ -72,7 +78,7 @@ export class Log implements AsyncDisposable {
       files,
       segments: this.#segments,
       tail: this.#tail,
-      replay: () => this.#replay(),
+      replay: () => replay(this.#segments.active, options.state),
     });
   }
 
@@ -176,6 +182,11 @@ export class Log implements AsyncDisposable {
     this.#appender.setCommitIndex(index);
   }
 
+  /** Free space when it was last asked for, and how much of it is kept in reserve. */
+  get space(): { readonly freeBytes: number; readonly reserveBytes: number } {
+    return this.#space;
+  }
+
   /** Why nothing new should be appended now (`RESOURCE_EXHAUSTED`), or undefined. */
   admission(): ProglogError | undefined {
     return this.#space.admission();
@@ -213,6 +224,60 @@ export class Log implements AsyncDisposable {
   /** The term of an entry; undefined when the log does not reach there. */
   termAt(index: number): Promise<number | undefined> {
     return this.#reader.termAt(index);
+  }
+
+  /** The terms of the whole log, oldest first, from that of the entry before the first. */
+  termRuns(): Promise<TermRun[]> {
+    return termRunsOf(this.#segments);
+  }
+
+  /** The last configuration that an entry in (`afterIndex`, `upToIndex`] set. */
+  lastConfiguration(afterIndex: number, upToIndex: number): Promise<ConfigurationAt | undefined> {
+    return lastConfiguration(this.#segments, afterIndex, upToIndex);
+  }
+
+  /** What was true just before the first entry; undefined when the disk does not tell it any more. */
+  async prefixMarker(): Promise<PrefixMarker | undefined> {
+    const side = await this.#segments.first.readSide();
+    if (side === undefined) return undefined;
+    const { salt: _salt, previousFirstIndex: _first, previousBytes: _bytes, ...marker } = side;
+    return marker;
+  }
+
+  /** Damage that has been found and not been mended, oldest first. */
+  get damage(): readonly DamagedRange[] {
+    return this.#segments.all.flatMap(({ damage }) => damage.filter((range) => isLoss(range)));
+  }
+
+  /**
+   * Mends the oldest damaged segment with entries of another replica; false when there is none. In
+   * the last segment, what is damaged above `keepIndex` is cut off instead, with all that follows.
+   * Throws `DATA_LOSS` when what came does not fit, and whatever the source throws; then all is as
+   * it was. Nobody may append while the last segment is being mended.
+   */
+  async mend(source: EntrySource, keepIndex: number): Promise<boolean> {
+    const segment = this.#segments.all.find(({ damage }) => damage.some(isLoss));
+    if (segment === undefined) return false;
+    const sealed = segment !== this.#segments.active;
+    const keep = sealed ? Number.MAX_SAFE_INTEGER : keepIndex;
+    const { disk } = this.#options;
+    const rebuild = await Rebuild.prepare(disk, segment, { sealed, source, keepIndex: keep });
+    if (sealed) {
+      await rebuild.finish();
+      await this.#files.forget(segment.path("log"));
+      await segment.rebuildIndexes();
+      return true;
+    }
+    await this.#appender.exclusively(async () => {
+      if (rebuild.cut !== undefined) await this.#lowerMark(segment, rebuild.cut);
+      const { endPosition, cursor } = await rebuild.finish();
+      await this.#files.forget(segment.path("log"));
+      segment.shrink(endPosition, cursor);
+      await segment.rebuildIndexes();
+      this.#tail.clear();
+      await this.#appender.restart(await disk.open(segment.path("log"), "write"));
+    });
+    return true;
   }
 
   /** Where the log should begin by its retention; undefined when nothing is to go. */
@@ -341,19 +406,8 @@ export class Log implements AsyncDisposable {
     const { disk } = this.#options;
     const segment = this.#segments.forIndex(fromIndex) as Segment;
     const { position, before } = await segment.placeBefore(fromIndex);
-    const { index, term, offset } = before;
     if (!this.#options.fsync) await durably(this.#appender.file.sync());
-    // Lowered first: a mark above the end of the log would mean damage.
-    await durably(
-      this.#stateFile.lowerMark({
-        index: index - 1,
-        term,
-        nextOffset: offset,
-        segment: segment.firstIndex,
-        segmentBytes: position,
-        clean: false,
-      }),
-    );
+    await this.#lowerMark(segment, before, position);
     const gone = this.#segments.takeAfter(segment).reverse();
     for (const later of gone) await this.#removeSegment(later);
     const file =
@@ -369,28 +423,18 @@ export class Log implements AsyncDisposable {
     if (logStart.offset < this.#start.offset) this.#start = logStart;
   }
 
+  /** Before a cut: a mark above the end of the log would mean damage. */
+  #lowerMark(segment: Segment, end: Cursor, segmentBytes = 0): Promise<void> {
+    const { index, term, offset: nextOffset } = end;
+    const { firstIndex } = segment;
+    const mark = { index: index - 1, term, nextOffset, segment: firstIndex, segmentBytes };
+    return durably(this.#stateFile.lowerMark({ ...mark, clean: false }));
+  }
+
   /** Durably, before the next one goes: a power cut may not take them out of order, or there is a gap. */
   async #removeSegment(segment: Segment): Promise<void> {
     await segment.remove();
     await durably(this.#options.disk.syncDirectory(this.#options.directory));
-  }
-
-  /** Side and control state as of the end of the active segment, from its `.side` and its entries. */
-  async #replay(): Promise<Control> {
-    const { active } = this.#segments;
-    const side = await active.readSide();
-    if (side === undefined)
-      throw new ProglogError("DATA_LOSS", `${active.path("side")} is damaged`);
-    let control = controlOf(side);
-    this.#options.state.restore(side.state);
-    await active.scan({
-      onEntry: (entry) => {
-        control = controlAfter(control, entry);
-        this.#options.state.apply(entry);
-        return undefined;
-      },
-    });
-    return control;
   }
 
   /** One retry: a file may have gone by retention, and a failed read may succeed the second time. */
@@ -430,6 +474,11 @@ export class Log implements AsyncDisposable {
       });
     }
   }
+}
+
+/** A damaged fence alone loses nothing. */
+function isLoss(range: DamagedRange): boolean {
+  return range.fence === undefined;
 }
 
 function unreadable(cause: unknown): ProglogError {

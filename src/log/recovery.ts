@@ -112,13 +112,14 @@ function markOf(segment: Segment): SyncedMark {
 
 function freshHardState({ options }: RecoveryContext): HardState {
   const { vote, configuration } = options.initial;
-  return { term: 1, vote, configurationIndex: 0, configuration, installing: 0 };
+  return { term: 1, vote, configurationIndex: 0, configuration, installing: 0, damaged: false };
 }
 
 /** The vote is gone: whoever relies on votes has to treat this replica as damaged. */
-function lostHardState(control: Control, term: number): HardState {
+function lostHardState(control: Control, lastTerm: number): HardState {
   const { configuration, configurationIndex } = control;
-  return { term: Math.max(term, 1), vote: 0, configurationIndex, configuration, installing: 0 };
+  const term = Math.max(lastTerm, 1);
+  return { term, vote: 0, configurationIndex, configuration, installing: 0, damaged: true };
 }
 
 function openState({ options }: RecoveryContext): Promise<StateFile | undefined> {

@@ -101,6 +101,7 @@ export class Segment {
   shrink(sizeBytes: number, end: Cursor): void {
     this.#sizeBytes = sizeBytes;
     this.#end = end;
+    this.#damage = this.#damage.filter(({ position }) => position < sizeBytes);
     this.#indexes?.cut(sizeBytes, end.offset);
   }
 
@@ -149,7 +150,10 @@ export class Segment {
     );
   }
 
-  /** Where the frame of an entry begins, and the place before it. Throws `DATA_LOSS` if it is gone. */
+  /**
+   * Where the frame of an entry begins, and the place before it. A damaged range has a place for its
+   * first entry only; for those behind it, and for what was never there, throws `DATA_LOSS`.
+   */
   async placeBefore(
     index: number,
   ): Promise<{ readonly position: number; readonly before: Cursor }> {
@@ -157,9 +161,15 @@ export class Segment {
     let before = this.start;
     await this.scan({
       onEntry: (entry, at) => {
+        if (position !== undefined) return true;
         if (entry.index === index) position = at;
         else before = cursorAfter(entry);
         return position !== undefined;
+      },
+      onDamage: (range) => {
+        if (range.fromIndex !== index || range.toIndex < index) return;
+        position ??= range.position;
+        before = { ...before, index, offset: range.fromOffset };
       },
     });
     if (position === undefined) {

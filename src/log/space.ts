@@ -7,24 +7,28 @@ import type { ResolvedLogOptions } from "./options.ts";
  */
 export class SpaceGuard {
   readonly #options: ResolvedLogOptions;
-  readonly #reserveBytes: number;
+  readonly reserveBytes: number;
   #freeBytes = Number.POSITIVE_INFINITY;
   #askedAt = Number.NEGATIVE_INFINITY;
   #asking: Promise<void> | undefined;
 
   constructor(options: ResolvedLogOptions) {
     this.#options = options;
-    this.#reserveBytes = Math.max(options.freeBytesMin, options.segmentBytesMax);
+    this.reserveBytes = Math.max(options.freeBytesMin, options.segmentBytesMax);
+  }
+
+  get freeBytes(): number {
+    return this.#freeBytes;
   }
 
   /** Why nothing new may be appended, or undefined. Asks the disk in the background when it is time. */
   admission(): ProglogError | undefined {
     const now = this.#options.clock.monotonic();
     if (now - this.#askedAt >= limits.freeBytesCheckIntervalMs) void this.refresh();
-    if (this.#freeBytes >= this.#reserveBytes) return undefined;
+    if (this.#freeBytes >= this.reserveBytes) return undefined;
     return new ProglogError(
       "RESOURCE_EXHAUSTED",
-      `the disk is nearly full: ${this.#freeBytes} bytes free, ${this.#reserveBytes} are kept in reserve`,
+      `the disk is nearly full: ${this.#freeBytes} bytes free, ${this.reserveBytes} are kept in reserve`,
       { notAppended: true, details: { free_bytes: String(this.#freeBytes) } },
     );
   }

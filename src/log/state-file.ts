@@ -25,6 +25,11 @@ export interface HardState {
    * rest of the work is done again at the next start.
    */
   readonly installing: number;
+  /**
+   * This replica lost something that it may have promised: it neither votes nor counts until it has
+   * been made whole from others. Kept here, since the traces of the loss go when it is mended.
+   */
+  readonly damaged: boolean;
 }
 
 /** How far the log was durable: kept outside the bytes it guards, so that a cut is noticed. */
@@ -44,7 +49,7 @@ export interface SyncedMark {
  * after the other with a sync between, so that one is whole at any time; the synced mark at 16384.
  *
  * A copy: magic "PLRS" u32 · version u32 · checksum u32 (CRC-32 of the version and what follows) · configuration
- * bytes u32 · sequence u64 · term u64 · vote u64 · configuration index u64 · installing u64 ·
+ * bytes u16 · flags u16 (1: damaged) · sequence u64 · term u64 · vote u64 · configuration index u64 · installing u64 ·
  * configuration. The mark: magic "PLMK" u32 · version u32 · checksum u32 · clean u32 · index u64 ·
  * term u64 · next offset u64 · segment u64 · segment length u64. All little-endian.
  */
@@ -55,6 +60,7 @@ export const STATE_FILE_BYTES: number = 3 * SLOT_BYTES;
 const COPY_MAGIC = 0x53524c50; // "PLRS"
 const MARK_MAGIC = 0x4b4d4c50; // "PLMK"
 const VERSION = 1;
+const DAMAGED_FLAG = 0x10000;
 const COPY_HEAD_BYTES = 56;
 const MARK_BYTES = 56;
 
@@ -180,7 +186,8 @@ function encodeCopy(hard: HardState, sequence: number): Uint8Array {
   bytes.set(configuration, COPY_HEAD_BYTES);
   putU32(bytes, 0, COPY_MAGIC);
   putU32(bytes, 4, VERSION);
-  putU32(bytes, 12, configuration.length);
+  // A slot is shorter than 64 KiB, so the upper half of the length is free for flags.
+  putU32(bytes, 12, configuration.length + (hard.damaged ? DAMAGED_FLAG : 0));
   putU64(bytes, 16, sequence);
   putU64(bytes, 24, hard.term);
   putU64(bytes, 32, hard.vote);
@@ -191,11 +198,16 @@ function encodeCopy(hard: HardState, sequence: number): Uint8Array {
 }
 
 function decodeCopy(slot: Uint8Array): Omit<Found, "mark"> | undefined {
-  const configurationBytes = getU32(slot, 12);
+  const lengthAndFlags = getU32(slot, 12);
+  const configurationBytes = lengthAndFlags & 0xffff;
   const end = COPY_HEAD_BYTES + configurationBytes;
   if (getU32(slot, 0) !== COPY_MAGIC || end > SLOT_BYTES) return undefined;
   if (getU32(slot, 8) !== checksum(slot.subarray(0, end))) return undefined;
   refuseOtherVersion(getU32(slot, 4));
+  const flags = lengthAndFlags - configurationBytes;
+  if (flags !== 0 && flags !== DAMAGED_FLAG) {
+    throw new ProglogError("UNSUPPORTED_FORMAT", "raft.state has flags that are not known");
+  }
   return {
     sequence: getU64(slot, 16),
     hard: {
@@ -203,6 +215,7 @@ function decodeCopy(slot: Uint8Array): Omit<Found, "mark"> | undefined {
       vote: getU64(slot, 32),
       configurationIndex: getU64(slot, 40),
       installing: getU64(slot, 48),
+      damaged: flags !== 0,
       configuration: decodeConfiguration(slot.subarray(COPY_HEAD_BYTES, end)),
     },
   };

@@ -31,6 +31,7 @@ export class FakeLog implements ReplicaLog {
     configuration: soleVoter({ replicaId: 7, name: "one" }),
     configurationIndex: 0,
     installing: 0,
+    damaged: false,
   };
   #logStart: LogStart = { index: 1, offset: 0, retentionBytes: 0, retentionMs: 0 };
   #pending: PendingSync[] = [];
