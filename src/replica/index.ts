@@ -18,7 +18,22 @@
  * now the other replicas (Ongaro and Ousterhout, "In Search of an Understandable Consensus
  * Algorithm", 2014: a configuration of one voter elects itself and commits what it has).
  */
-export type { ReplicaOptions, ServerDescription, ServerInfo, ServersInfo } from "./options.ts";
+export type {
+  ReplicaOptions,
+  ReplicaTiming,
+  ServerDescription,
+  ServerInfo,
+  ServersInfo,
+} from "./options.ts";
+export { noPeers } from "./ports.ts";
+export type {
+  FetchedEntries,
+  FetchEntries,
+  PeerMessage,
+  Peers,
+  RaftEnvelope,
+  ReplicaPorts,
+} from "./ports.ts";
 export { ProducerTable } from "./producers.ts";
 export { Replica } from "./replica.ts";
 export type { ReplicaLog } from "./replica-log.ts";

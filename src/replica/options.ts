@@ -1,4 +1,5 @@
-import type { Clock, Gunzip, Observer } from "../base/index.ts";
+import type { Clock, Gunzip, Observer, Random } from "../base/index.ts";
+import type { Peers } from "./ports.ts";
 import type { ProducerTable } from "./producers.ts";
 import type { ReplicaLog } from "./replica-log.ts";
 
@@ -29,6 +30,14 @@ export interface ServerDescription {
   readonly fsyncRelaxed: boolean;
 }
 
+/** The beat of a replica; everything it waits for is counted in ticks. */
+export interface ReplicaTiming {
+  readonly tickMs: number;
+  readonly heartbeatTicks: number;
+  /** Without a leader for so long, up to twice as long, a replica campaigns. */
+  readonly electionTimeoutTicks: number;
+}
+
 export interface ReplicaOptions {
   /** Open; the replica is the only one who appends to it, and does not close it. */
   readonly log: ReplicaLog;
@@ -49,4 +58,10 @@ export interface ReplicaOptions {
    * decided together. The default is `setImmediate`.
    */
   readonly schedule?: ((task: () => void) => void) | undefined;
+  /** The links to other replicas. Absent: there are none. */
+  readonly peers?: Peers | undefined;
+  /** Election timeouts are drawn from it. */
+  readonly random?: Random | undefined;
+  /** Absent: those of `limits`. */
+  readonly timing?: Partial<ReplicaTiming> | undefined;
 }
