@@ -25,7 +25,8 @@ import { Scrub } from "./scrub.ts";
 import { newSalt, writeSide } from "./segment-files.ts";
 import { SegmentList } from "./segment-list.ts";
 import { Segment, segmentPath, startOf } from "./segment.ts";
-import type { Side } from "./side.ts";
+import { markerOf } from "./side.ts";
+import type { PrefixMarker, Side } from "./side.ts";
 import { SpaceGuard } from "./space.ts";
 import type { HardState, StateFile } from "./state-file.ts";
 import { TailCache } from "./tail-cache.ts";
@@ -34,9 +35,6 @@ import type { TermRun } from "./term-runs.ts";
 
 /** What opening the log found: told once, for the operator. */
 export type RecoveryReport = Pick<Recovered, "tornBytes" | "damage" | "stateLost" | "clean">;
-
-/** The state that a log begins with when everything before it is replaced by a marker. */
-export type PrefixMarker = Omit<Side, "salt" | "previousFirstIndex" | "previousBytes">;
 
 /**
  * One log on one disk, in the coordinates of Raft (entries by index) and of its readers (records by
@@ -239,9 +237,7 @@ export class Log implements AsyncDisposable {
   /** What was true just before the first entry; undefined when the disk does not tell it any more. */
   async prefixMarker(): Promise<PrefixMarker | undefined> {
     const side = await this.#segments.first.readSide();
-    if (side === undefined) return undefined;
-    const { salt: _salt, previousFirstIndex: _first, previousBytes: _bytes, ...marker } = side;
-    return marker;
+    return side && markerOf(side);
   }
 
   /** Damage that has been found and not been mended, oldest first. */

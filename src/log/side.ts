@@ -51,6 +51,25 @@ export interface Side extends SideHead {
   readonly state: Uint8Array;
 }
 
+/** The state that a log begins with when everything before it is replaced by a marker. */
+export type PrefixMarker = Omit<Side, "salt" | "previousFirstIndex" | "previousBytes">;
+
+/** What of a `.side` holds for every replica, without what is of this disk alone. */
+export function markerOf(side: Side): PrefixMarker {
+  return {
+    firstIndex: side.firstIndex,
+    previousTerm: side.previousTerm,
+    nextOffset: side.nextOffset,
+    appendedAt: side.appendedAt,
+    logStart: side.logStart,
+    featureLevel: side.featureLevel,
+    commitIndex: side.commitIndex,
+    configurationIndex: side.configurationIndex,
+    configuration: side.configuration,
+    state: side.state,
+  };
+}
+
 export const SIDE_HEAD_BYTES = 144;
 const MAGIC = 0x31534c50; // "PLS1"
 const VERSION = 1;
