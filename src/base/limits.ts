@@ -164,6 +164,58 @@ export const configFileBytesMax: number = 1 * MiB;
 /** After SIGTERM, until calls that still run are cut. */
 export const drainTimeoutMs = 10_000;
 
+/** A gossip packet: what memberlist sends, and every network carries without fragments. */
+export const gossipPacketBytes = 1_400;
+/** Members known, the dead of the last days included. Beyond it nobody new is taken in. */
+export const gossipMembersMax = 16_384;
+/** A member's name, as in Serf. */
+export const gossipNameCharsMax = 128;
+/** A member's encoded tags: they ride in packets with others. */
+export const gossipMetaBytesMax = 512;
+/** Broadcasts of one kind that wait; with more members than half of it, twice the members. */
+export const gossipQueueMax = 1_024;
+/** Probes that run for others. */
+export const gossipRelaysMax = 1_024;
+/** Streams that the core has opened and not heard the end of. */
+export const gossipStreamsMax = 128;
+/** A member's incarnation; above it an accusation could no longer be refuted in 32 bits. */
+export const gossipIncarnationMax: number = 2 ** 31;
+/** Lamport times: believed up to the first, or up to the second ahead of our own clock. */
+export const gossipTimeMax: number = 2 ** 47;
+export const gossipTimeStepMax: number = 2 ** 20;
+/** Intents about members that are not known yet, and how long they are kept. */
+export const gossipIntentsMax = 4_096;
+export const gossipIntentKeptMs: number = 5 * 60 * 1000;
+/** Lamport times of events and queries that are remembered, so that each is delivered once. */
+export const gossipEventTimes = 512;
+/** Events, or queries, of the same Lamport time. */
+export const gossipEventsPerTimeMax = 64;
+/** A user event: name and payload. */
+export const gossipEventBytesMax = 512;
+/** A query or its answer, encoded. */
+export const gossipQueryBytesMax = 1_024;
+/** Queries of our own that run at once. */
+export const gossipQueriesMax = 256;
+/** The longest that a query may run. */
+export const gossipQueryTimeoutMsMax: number = 10 * 60 * 1000;
+/** A filter's regular expression, and the steps that it may take when compiled. */
+export const gossipExpressionCharsMax = 256;
+export const gossipExpressionStepsMax = 2_048;
+/** Others that a query's answer is also sent through. */
+export const gossipRelayFactorMax = 5;
+/** Failed members are asked for again, and forgotten like the left ones, so often and so late. */
+export const gossipReconnectIntervalMs = 30_000;
+export const gossipReapIntervalMs = 15_000;
+export const gossipMemberKeptMs: number = 24 * 60 * 60 * 1000;
+/** A leave waits at most so long for each of its two messages to be sent, and at least so long between them. */
+export const gossipLeaveTimeoutMs = 5_000;
+export const gossipLeavePauseMs = 800;
+/** After its last word one that leaves still answers probes so long. */
+export const gossipLeaveAnswerMs = 1_000;
+/** Between two votes about our name, and two reminders to one that returned. */
+export const gossipConflictIntervalMs = 10_000;
+export const gossipReminderIntervalMs = 1_000;
+
 assert(recordBytesMax + 64 * KiB <= batchBytesMax, "the largest record fits into a batch");
 assert(batchBytesMax <= groupWriteBytesMax, "the largest batch fits into a group write");
 assert(groupWriteBytesMax <= proposalsBytesMax, "a group write can be filled");

@@ -34,7 +34,7 @@ export interface QueryOptions {
   readonly payload: Uint8Array;
   /** Empty or absent: everybody. */
   readonly names?: readonly string[];
-  /** Tag to anchored regular expression; the expressions that both RE2 and we understand. */
+  /** Tag to a regular expression that must be found in its value; see `matchesExpression`. */
   readonly tags?: Tags;
   readonly ack?: boolean;
   readonly relayFactor?: number;

@@ -3,6 +3,7 @@ import type {
   Address,
   MemberStatus,
   PacketMessage,
+  Source,
   StreamMessage,
   Tags,
   UserEvent,
@@ -55,12 +56,17 @@ export interface IncomingQuery {
   readonly name: string;
   readonly payload: Uint8Array;
   readonly from: string;
+  readonly source: Source;
+  readonly relayFactor: number;
   /** After this tick an answer is refused. */
   readonly deadlineTick: number;
 }
 
+/** `leave` said good-bye, `failed` did not; `reap`: it is forgotten. */
+export type MemberEventKind = "join" | "update" | "leave" | "failed" | "reap";
+
 export type GossipEvent =
-  | { readonly kind: "join" | "update" | "leave" | "failed" | "reap"; readonly member: Member }
+  | { readonly kind: MemberEventKind; readonly member: Member }
   | { readonly kind: "user"; readonly event: UserEvent }
   | { readonly kind: "query"; readonly query: IncomingQuery }
   /** A key query from the cluster: the driver changes its keyring and calls `respondKey`. */

@@ -1,0 +1,106 @@
+import { below, equalBytes, limits, type Random } from "../base/index.ts";
+import type { Address, MemberState, Versions } from "./message.ts";
+import type { Suspicion } from "./suspicion.ts";
+import type { Task } from "./schedule.ts";
+
+/** What SWIM knows of a member. */
+export interface SwimMember {
+  readonly name: string;
+  address: Address;
+  meta: Uint8Array;
+  versions: Versions;
+  incarnation: number;
+  state: MemberState;
+  /** When it came into this state. */
+  stateTick: number;
+  suspicion: Suspicion | undefined;
+  suspicionTask: Task | undefined;
+}
+
+export function sameAddress(a: Address, b: Address): boolean {
+  return a.port === b.port && equalBytes(a.ip, b.ip);
+}
+
+/** Serf allows 128 characters. */
+export function isMemberName(name: string): boolean {
+  return name !== "" && name.length <= limits.gossipNameCharsMax;
+}
+
+/**
+ * The members, and the ring in which they are probed: shuffled, so that everybody is probed once in a
+ * round, and nobody at the same time by all. (SWIM, section 4.3.)
+ */
+export class MemberList {
+  readonly #byName = new Map<string, SwimMember>();
+  readonly #ring: SwimMember[] = [];
+  readonly #random: Random;
+  #next = 0;
+
+  constructor(random: Random) {
+    this.#random = random;
+  }
+
+  get size(): number {
+    return this.#byName.size;
+  }
+
+  get(name: string): SwimMember | undefined {
+    return this.#byName.get(name);
+  }
+
+  values(): readonly SwimMember[] {
+    return this.#ring;
+  }
+
+  /** At a random place of the ring, so that a new one is not always the last to be probed. */
+  add(member: SwimMember): void {
+    this.#byName.set(member.name, member);
+    this.#ring.push(member);
+    this.#swap(below(this.#random, this.#ring.length), this.#ring.length - 1);
+  }
+
+  /** The next to be probed; at the end of each round `isForgotten` members go, and the rest is shuffled. */
+  nextToProbe(
+    isProbed: (member: SwimMember) => boolean,
+    isForgotten: (member: SwimMember) => boolean,
+  ): SwimMember | undefined {
+    for (let tried = 0; tried < this.#ring.length; tried++) {
+      if (this.#next >= this.#ring.length) {
+        this.#beginRound(isForgotten);
+        if (this.#ring.length === 0) return undefined;
+      }
+      const member = this.#ring[this.#next++] as SwimMember;
+      if (isProbed(member)) return member;
+    }
+    return undefined;
+  }
+
+  /** Up to `count` different members that fit, at random. */
+  pick(count: number, fits: (member: SwimMember) => boolean): SwimMember[] {
+    const picked: SwimMember[] = [];
+    const ring = this.#ring;
+    // A few blind tries cost less than sorting everybody out; who is not found is left out this time.
+    for (let tries = 0; tries < 3 * ring.length && picked.length < count; tries++) {
+      const member = ring[below(this.#random, ring.length)] as SwimMember;
+      if (fits(member) && !picked.includes(member)) picked.push(member);
+    }
+    return picked;
+  }
+
+  #beginRound(isForgotten: (member: SwimMember) => boolean): void {
+    const kept = this.#ring.filter((member) => {
+      if (!isForgotten(member)) return true;
+      this.#byName.delete(member.name);
+      return false;
+    });
+    this.#ring.splice(0, this.#ring.length, ...kept);
+    for (let at = this.#ring.length - 1; at > 0; at--) this.#swap(below(this.#random, at + 1), at);
+    this.#next = 0;
+  }
+
+  #swap(a: number, b: number): void {
+    const member = this.#ring[a] as SwimMember;
+    this.#ring[a] = this.#ring[b] as SwimMember;
+    this.#ring[b] = member;
+  }
+}

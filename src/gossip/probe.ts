@@ -1,0 +1,249 @@
+import { below, limits } from "../base/index.ts";
+import type { Context } from "./context.ts";
+import type { SwimMember } from "./member.ts";
+import type { Ack, Address, IndirectPing, Nack, Ping, Source } from "./message.ts";
+import type { Sender } from "./sender.ts";
+import type { MemberStates } from "./states.ts";
+import type { Task } from "./schedule.ts";
+
+/** memberlist's protocol versions from which on a peer knows nacks, and pings over TCP. */
+const NACK_VERSION = 4;
+const TCP_PING_VERSION = 3;
+
+interface Probe {
+  readonly kind: "probe";
+  readonly member: SwimMember;
+  readonly startTick: number;
+  readonly endTick: number;
+  nacksExpected: number;
+  nacks: number;
+  tcpAnswered: boolean;
+  readonly tasks: Task[];
+}
+
+/** A probe that we make for another. */
+interface RelayedProbe {
+  readonly kind: "relayed";
+  readonly requester: Address;
+  readonly requesterName: string;
+  /** The requester's number of it. */
+  readonly sequence: number;
+  readonly task: Task | undefined;
+}
+
+/** Opens a TCP ping; `answered` is called when the right member is there. */
+export type OpenTcpPing = (
+  to: Address,
+  ping: Ping,
+  timeoutMs: number,
+  answered: () => void,
+) => void;
+
+/**
+ * The failure detector. One member at a time is asked; if it does not answer, others ask it for us, and
+ * TCP is tried; only when the whole interval brought nothing it is suspected. (SWIM, section 3.1; nacks
+ * and the stretched interval: Lifeguard, section IV-A.)
+ */
+export class Prober {
+  readonly #context: Context;
+  readonly #sender: Sender;
+  readonly #states: MemberStates;
+  readonly #openTcpPing: OpenTcpPing;
+  readonly #waiting = new Map<number, Probe | RelayedProbe>();
+  #sequence: number;
+  #busy = false;
+  #late = false;
+  #relaysCount = 0;
+
+  constructor(context: Context, sender: Sender, states: MemberStates, openTcpPing: OpenTcpPing) {
+    this.#context = context;
+    this.#sender = sender;
+    this.#states = states;
+    this.#openTcpPing = openTcpPing;
+    this.#sequence = context.random.u32();
+  }
+
+  start(): void {
+    const interval = this.#context.ticks(this.#context.profile.probeIntervalMs);
+    const first = 1 + below(this.#context.random, interval);
+    this.#context.schedule.every(
+      first,
+      () => interval,
+      () => this.#probeNext(),
+    );
+  }
+
+  ping(ping: Ping, from: Address): void {
+    if (ping.name !== "" && ping.name !== this.#context.name) return;
+    const to = ping.source ?? from;
+    const name = ping.source?.name ?? "";
+    this.#sender.send(to, name, { kind: "ack", sequence: ping.sequence, payload: null });
+  }
+
+  indirectPing(request: IndirectPing, from: Address): void {
+    const { schedule, profile, outbox } = this.#context;
+    if (this.#relaysCount >= limits.gossipRelaysMax) {
+      outbox.count("relay_limit");
+      return;
+    }
+    const requester = request.source ?? from;
+    const requesterName = request.source?.name ?? "";
+    const sequence = this.#nextSequence();
+    this.#relaysCount += 1;
+    const task = schedule.after(this.#context.ticks(profile.probeTimeoutMs), () => {
+      if (!this.#waiting.delete(sequence)) return;
+      this.#relaysCount -= 1;
+      if (!request.nack) return;
+      this.#sender.send(requester, requesterName, { kind: "nack", sequence: request.sequence });
+    });
+    const { sequence: theirs, name, target } = request;
+    this.#waiting.set(sequence, {
+      kind: "relayed",
+      requester,
+      requesterName,
+      sequence: theirs,
+      task,
+    });
+    this.#sender.send(target, name, this.#ping(sequence, name));
+  }
+
+  ack(ack: Ack): void {
+    const probe = this.#waiting.get(ack.sequence);
+    if (probe === undefined) return;
+    this.#waiting.delete(ack.sequence);
+    if (probe.kind === "probe") {
+      this.#succeed(probe);
+      return;
+    }
+    probe.task?.cancel();
+    this.#relaysCount -= 1;
+    const { requester, requesterName, sequence } = probe;
+    this.#sender.send(requester, requesterName, { kind: "ack", sequence, payload: null });
+  }
+
+  nack(nack: Nack): void {
+    const probe = this.#waiting.get(nack.sequence);
+    if (probe?.kind === "probe") probe.nacks += 1;
+  }
+
+  #probeNext(): void {
+    // A stretched probe runs into the next one's time: that one begins when it ends.
+    if (this.#busy) {
+      this.#late = true;
+      return;
+    }
+    const { members, name } = this.#context;
+    const member = members.nextToProbe(
+      (each) => each.name !== name && (each.state === "alive" || each.state === "suspect"),
+      (each) => this.#states.forget(each),
+    );
+    if (member !== undefined) this.#begin(member);
+  }
+
+  #begin(member: SwimMember): void {
+    const { schedule, profile, awareness, now, codec, name } = this.#context;
+    const sequence = this.#nextSequence();
+    const ping = this.#ping(sequence, member.name);
+    const lasts = this.#context.ticks(awareness.scale(profile.probeIntervalMs));
+    const timeout = this.#context.ticks(profile.probeTimeoutMs);
+    const probe: Probe = {
+      kind: "probe",
+      member,
+      startTick: now,
+      endTick: now + lasts,
+      nacksExpected: 0,
+      nacks: 0,
+      tcpAnswered: false,
+      tasks: [],
+    };
+    this.#busy = true;
+    this.#waiting.set(sequence, probe);
+    probe.tasks.push(
+      schedule.after(timeout, () => this.#askOthers(probe, sequence)),
+      schedule.after(lasts, () => this.#fail(probe, sequence)),
+    );
+    if (member.state === "alive") {
+      this.#sender.send(member.address, member.name, ping);
+      return;
+    }
+    // A suspect gets the accusation with the ping, so that it can refute at once. (Lifeguard, IV-C.)
+    const { incarnation } = member;
+    const accusation = { kind: "suspect", incarnation, name: member.name, from: name } as const;
+    const parts = [codec.encodePacket(ping), codec.encodePacket(accusation)];
+    this.#sender.sendParts(member.address, member.name, parts);
+  }
+
+  #askOthers(probe: Probe, sequence: number): void {
+    const { members, profile, name, now } = this.#context;
+    const { member } = probe;
+    const helpers = members.pick(
+      profile.indirectProbes,
+      (each) => each.name !== name && each.name !== member.name && each.state === "alive",
+    );
+    for (const helper of helpers) {
+      if ((helper.versions[1] ?? 0) >= NACK_VERSION) probe.nacksExpected += 1;
+      this.#sender.send(helper.address, helper.name, {
+        kind: "indirect-ping",
+        sequence,
+        target: member.address,
+        name: member.name,
+        nack: true,
+        source: this.#source(),
+      });
+    }
+    if ((member.versions[1] ?? 0) < TCP_PING_VERSION) return;
+    const timeoutMs = this.#context.ms(Math.max(1, probe.endTick - now));
+    this.#openTcpPing(member.address, this.#ping(sequence, member.name), timeoutMs, () => {
+      probe.tcpAnswered = true;
+    });
+  }
+
+  #succeed(probe: Probe): void {
+    const { awareness, outbox, now } = this.#context;
+    awareness.apply(-1);
+    const latencyTicks = now - probe.startTick;
+    outbox.event({ kind: "probed", name: probe.member.name, latencyTicks });
+    this.#end(probe);
+  }
+
+  #fail(probe: Probe, sequence: number): void {
+    const { awareness, outbox, name } = this.#context;
+    this.#waiting.delete(sequence);
+    const { member } = probe;
+    if (probe.tcpAnswered) {
+      outbox.event({ kind: "tcp-only", name: member.name });
+      this.#end(probe);
+      return;
+    }
+    outbox.count("probe_failed");
+    // Helpers that say "no answer either" clear us; helpers that say nothing speak against us.
+    const missing = probe.nacksExpected - probe.nacks;
+    awareness.apply(probe.nacksExpected > 0 ? Math.max(0, missing) : 1);
+    const { incarnation } = member;
+    this.#states.suspect({ kind: "suspect", incarnation, name: member.name, from: name });
+    this.#end(probe);
+  }
+
+  #end(probe: Probe): void {
+    for (const task of probe.tasks) task.cancel();
+    this.#busy = false;
+    if (!this.#late) return;
+    this.#late = false;
+    this.#probeNext();
+  }
+
+  #ping(sequence: number, name: string): Ping {
+    return { kind: "ping", sequence, name, source: this.#source() };
+  }
+
+  #source(): Source {
+    const { name, address } = this.#context;
+    return { name, ip: address.ip, port: address.port };
+  }
+
+  /** 32 bits that begin anywhere, so that acks of an earlier life, or guessed ones, do not fit. */
+  #nextSequence(): number {
+    this.#sequence = (this.#sequence + 1) >>> 0;
+    return this.#sequence;
+  }
+}
