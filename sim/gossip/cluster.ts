@@ -10,7 +10,7 @@ import {
   PROFILES,
   type StreamMessage,
 } from "../../src/gossip/index.ts";
-import { decodePart, simulatedCodec, streamBytes } from "./codec.ts";
+import { type SimulatedCodec, simulatedCodec, streamBytes } from "./codec.ts";
 import { Network, type NetworkOptions } from "./network.ts";
 
 /** What a paused process's socket holds; the rest is lost. */
@@ -63,7 +63,7 @@ export class Cluster {
   readonly tickMs: number;
   readonly network: Network;
   readonly members = new Map<string, SimulatedMember>();
-  readonly codec = simulatedCodec();
+  readonly codec: SimulatedCodec = simulatedCodec();
   readonly #random: Random;
   readonly #profile: Profile;
   readonly #onEvent: NonNullable<ClusterOptions["onEvent"]>;
@@ -194,7 +194,7 @@ export class Cluster {
     if (target === undefined) return;
     this.network.packet(from.name, target.name, () => {
       this.#arrive(target, SOCKET_PACKETS_MAX, () => {
-        const messages = parts.map((part) => decodePart(this.codec, part));
+        const messages = parts.map((part) => this.codec.decodePacket(part));
         target.gossip.step({ kind: "packet", from: from.address, messages });
       });
     });

@@ -10,41 +10,33 @@ import type {
 /** Fields as the wire names them; the names are part of what a message costs. */
 type Fields = readonly (readonly [key: string, value: unknown])[];
 
+export interface SimulatedCodec extends Codec {
+  /** The message that these bytes were made of. */
+  decodePacket(bytes: Uint8Array): PacketMessage;
+}
+
 /**
  * A codec whose bytes have the real length and no content: the simulator hands messages over as they
  * are, and needs to know only what they would cost.
  */
-export function simulatedCodec(): Codec {
-  const messages = new WeakMap<Uint8Array, PacketMessage | SerfMessage>();
+export function simulatedCodec(): SimulatedCodec {
+  const messages = new WeakMap<Uint8Array, Message>();
   const encode = (message: Message): Uint8Array => {
     const bytes = new Uint8Array(1 + messageBytes(message));
     messages.set(bytes, message);
     return bytes;
   };
-  codecMessages.set(encode, messages);
   return {
     encodePacket: encode,
     encodeSerf: encode,
+    decodePacket: (bytes) => messages.get(bytes) as PacketMessage,
     decodeSerf: (bytes) => messages.get(bytes) as SerfMessage | undefined,
     encodeTags: (tags) => new TextEncoder().encode(JSON.stringify(tags)),
     decodeTags: (meta) => {
-      try {
-        return JSON.parse(new TextDecoder().decode(meta)) as Record<string, string>;
-      } catch {
-        return { role: new TextDecoder().decode(meta) };
-      }
+      const text = new TextDecoder().decode(meta);
+      return text.startsWith("{") ? (JSON.parse(text) as Record<string, string>) : { role: text };
     },
   };
-}
-
-const codecMessages = new WeakMap<
-  Codec["encodePacket"],
-  WeakMap<Uint8Array, PacketMessage | SerfMessage>
->();
-
-/** The message that a codec made these bytes of. */
-export function decodePart(codec: Codec, part: Uint8Array): PacketMessage {
-  return codecMessages.get(codec.encodePacket)?.get(part) as PacketMessage;
 }
 
 /** Bytes of a stream's message, type byte included. */

@@ -13,5 +13,5 @@ export {
   startCluster,
   type Traffic,
 } from "./cluster.ts";
-export { decodePart, simulatedCodec, streamBytes } from "./codec.ts";
+export { type SimulatedCodec, simulatedCodec, streamBytes } from "./codec.ts";
 export { Network, type NetworkOptions } from "./network.ts";
