@@ -97,7 +97,7 @@ export class Raft {
   }
 
   /** What a leader knows of each member, to look at; empty elsewhere. */
-  get progress(): ReadonlyMap<ReplicaId, Readonly<Progress>> {
+  get progress(): ReadonlyMap<ReplicaId, Progress> {
     const { role } = this.#core;
     return role.name === "leader" ? role.progress : new Map();
   }

@@ -2,7 +2,7 @@ import { assert } from "../base/index.ts";
 import type { Core } from "./core.ts";
 import type { Entry } from "./entry.ts";
 import type { Message, StorageAppendResponse, StorageResponse } from "./message.ts";
-import type { Ready, SoftState, StorageAppend, StorageApply } from "./ready.ts";
+import type { Ready, SoftState, StorageApply } from "./ready.ts";
 import type { HardState, Snapshot } from "./storage.ts";
 
 /**
@@ -45,11 +45,17 @@ export class ReadyQueue {
     const entries = core.log.unstable.nextEntries();
     const snapshot = core.log.unstable.nextSnapshot();
     const committedEntries = core.log.nextCommitted(!asynchronousStorage);
-    const acknowledgement = this.#acknowledgement(snapshot);
-    const responses: StorageResponse[] = [
-      ...core.messagesAfterAppend,
-      ...(acknowledgement === undefined ? [] : [acknowledgement]),
-    ];
+    const promises = core.messagesAfterAppend;
+    const hasTask =
+      entries.length > 0 ||
+      hardState !== undefined ||
+      snapshot !== undefined ||
+      promises.length > 0;
+    // Synchronous storage has nothing on its way once this is done, whatever it is.
+    const acknowledgement =
+      hasTask || !asynchronousStorage ? this.#acknowledgement(snapshot) : undefined;
+    const responses: readonly StorageResponse[] =
+      acknowledgement === undefined ? promises : [...promises, acknowledgement];
     const storageApply = this.#storageApply(committedEntries);
     const ready: Ready = {
       softState,
@@ -62,9 +68,8 @@ export class ReadyQueue {
         ? core.messages
         : [...core.messages, ...responses.filter((response) => this.#isForOthers(response))],
       mustSync: entries.length > 0 || this.#mustSync(hardState),
-      storageAppend: asynchronousStorage
-        ? storageAppend(hardState, entries, snapshot, responses)
-        : undefined,
+      storageAppend:
+        asynchronousStorage && hasTask ? { hardState, entries, snapshot, responses } : undefined,
       storageApply: asynchronousStorage ? storageApply : undefined,
     };
     if (!asynchronousStorage) {
@@ -127,7 +132,7 @@ export class ReadyQueue {
    * Asks to be told when the log is durable up to its present end. The answer carries the term of
    * now: entries can be replaced by others, and those by the first again, while storage still works on
    * the second (A-B-A), but not within one term. Because an answer of an older term is worth nothing,
-   * one is asked for whenever anything is unacknowledged, not only with new entries.
+   * every task asks for one while anything is unacknowledged, not only those with entries.
    */
   #acknowledgement(snapshot: Snapshot | undefined): StorageAppendResponse | undefined {
     const { log, id, term } = this.#core;
@@ -153,18 +158,4 @@ export class ReadyQueue {
       responses: [{ kind: "storageApplyResponse", from: id, to: id, term: 0, entries }],
     };
   }
-}
-
-function storageAppend(
-  hardState: HardState | undefined,
-  entries: readonly Entry[],
-  snapshot: Snapshot | undefined,
-  responses: readonly StorageResponse[],
-): StorageAppend | undefined {
-  const isEmpty =
-    hardState === undefined &&
-    entries.length === 0 &&
-    snapshot === undefined &&
-    responses.length === 0;
-  return isEmpty ? undefined : { hardState, entries, snapshot, responses };
 }

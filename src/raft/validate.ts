@@ -114,6 +114,10 @@ function checkContent(entry: Entry): RefusalReason | undefined {
   }
 }
 
+function isShortList(value: unknown): boolean {
+  return Array.isArray(value) && value.length <= limits.raftMembersMax;
+}
+
 const OPERATIONS: ReadonlySet<unknown> = new Set(["addVoter", "addLearner", "remove", "update"]);
 const TRANSITIONS: ReadonlySet<unknown> = new Set(["auto", "implicit", "explicit"]);
 
@@ -123,8 +127,7 @@ function isChange(change: ConfigurationChange | undefined): boolean {
   return (
     ((version as unknown) === 1 || (version as unknown) === 2) &&
     TRANSITIONS.has(transition) &&
-    Array.isArray(operations) &&
-    operations.length <= limits.raftMembersMax &&
+    isShortList(operations) &&
     operations.every(({ kind, member }) => OPERATIONS.has(kind) && isIndex(member.replicaId))
   );
 }
@@ -154,9 +157,8 @@ export function isConfiguration(configuration: Configuration): boolean {
     learners,
     learnersNext,
   ];
-  if (!groups.every((group) => Array.isArray(group) && group.length <= limits.raftMembersMax)) {
-    return false;
-  }
+  const areLists = groups.every((group) => isShortList(group));
+  if (!areLists) return false;
   const [incoming, outgoing, learning, next] = groups.map(
     (group) => new Set(group.map(({ replicaId }) => replicaId)),
   ) as [Set<number>, Set<number>, Set<number>, Set<number>];
