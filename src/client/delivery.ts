@@ -53,10 +53,14 @@ export class Delivery {
   readonly #events: DeliveryEvents;
   readonly #stop = new AbortController();
   readonly #backoff: Backoff;
+  readonly #identity: Promise<void>;
+  readonly #identityEvents: { readonly known: () => void; readonly failed: (error: Error) => void };
   #running: Promise<void> | undefined;
   #call: ClientDuplexStream<Buffer, Buffer> | undefined;
   #isEnding = false;
   #isDue = false;
+  /** Somebody waits for the identity, whatever there is to send. */
+  #isAwaited = false;
   #cancelDue: (() => void) | undefined;
   #wake: (() => void) | undefined;
   /** Since then a batch is on the wire and no answer came. */
@@ -75,6 +79,22 @@ export class Delivery {
     this.#options = options;
     this.#events = events;
     this.#backoff = new Backoff(options.retry);
+    let known: () => void = () => undefined;
+    let failed: (error: Error) => void = () => undefined;
+    this.#identity = new Promise((resolve, reject) => {
+      known = resolve;
+      failed = reject;
+    });
+    // Most never ask.
+    this.#identity.catch(() => undefined);
+    this.#identityEvents = { known, failed };
+  }
+
+  /** Resolves when the server has given the producer its identity; rejects when everything failed. */
+  identified(): Promise<void> {
+    this.#isAwaited = !this.#queue.isStamping;
+    this.#running ??= this.#run();
+    return this.#identity;
   }
 
   /** The open batch has its first record: it is due after the linger time. */
@@ -128,6 +148,7 @@ export class Delivery {
     const timer = setTimeout(() => this.#stop.abort(), HALF_CLOSE_TIMEOUT_MS);
     await this.#running;
     clearTimeout(timer);
+    this.#identityEvents.failed(new ProglogError("CLOSED", "the producer is closed"));
   }
 
   /** Ends everything at once; what is not settled fails with `error`. */
@@ -154,8 +175,13 @@ export class Delivery {
         }
         await this.#backoff.wait(this.#stop.signal).catch(() => undefined);
       }
-      if (this.#queue.isEmpty && !this.#isOver()) await this.#work();
+      if (this.#isIdle() && !this.#isOver()) await this.#work();
     }
+  }
+
+  /** Nobody waits for anything. */
+  #isIdle(): boolean {
+    return this.#queue.isEmpty && !this.#isAwaited;
   }
 
   #isOver(): boolean {
@@ -186,6 +212,8 @@ export class Delivery {
       this.#queue.stampWith(await call);
       this.#progressed();
     }
+    this.#isAwaited = false;
+    this.#identityEvents.known();
     this.#events.room();
   }
 
@@ -257,7 +285,7 @@ export class Delivery {
   #survives(error: ProglogError): boolean {
     if (!error.retryable) return false;
     const silentMs = performance.now() - this.#silentSinceMs;
-    if (!this.#queue.isEmpty && silentMs >= this.#options.deliveryTimeoutMs) return false;
+    if (!this.#isIdle() && silentMs >= this.#options.deliveryTimeoutMs) return false;
     if (!this.#options.idempotent && !error.notAppended && this.#queue.sentCount > 0) {
       const lost = new ProglogError(
         "UNAVAILABLE",
@@ -274,6 +302,7 @@ export class Delivery {
 
   #fail(error: ProglogError): void {
     this.#cancelDue?.();
+    this.#identityEvents.failed(error);
     this.#queue.failAll(error);
     this.#events.failed(error);
   }

@@ -49,3 +49,23 @@ test("every record is in the log once, in order, however often connections break
   assert.ok(cuts > 10, `${cuts} connections were cut`);
   await replica.close();
 });
+
+test("once a producer is identified, an earlier holder of its name appends nothing more", async () => {
+  const { replica } = await startFixture();
+  await using server = await LogServer.start(replica);
+  await using client = connect(`127.0.0.1:${server.port}`);
+  const first = client.producer({ name: "mirror" });
+  await (
+    await first.send({ value: Buffer.from("one") })
+  ).ack;
+  await using second = client.producer({ name: "mirror" });
+  await second.identify();
+  const { next } = await client.offsets();
+  const late = await first.send({ value: Buffer.from("late") });
+  await assert.rejects(late.ack, { code: "PRODUCER_FENCED" });
+  assert.equal((await (await second.send({ value: Buffer.from("two") })).ack).offset, next);
+  await assert.rejects(first.close(), { code: "PRODUCER_FENCED" });
+  assert.equal(replica.highWatermark, 2);
+  await second.close();
+  await replica.close();
+});

@@ -316,6 +316,31 @@ test("a producer that reaches nobody gives up after its time", async () => {
   await assert.rejects(producer.close(), refused("UNAVAILABLE"));
 });
 
+test("a producer is identified before it sends anything, when that is asked for", () =>
+  withServer(async (server, client) => {
+    await using producer = client.producer();
+    await producer.identify();
+    await producer.identify();
+    assert.equal(server.calls.get("CreateProducer"), 1);
+    await (
+      await producer.send({ value: null })
+    ).ack;
+    assert.equal(server.calls.get("CreateProducer"), 1);
+    const closed = client.producer();
+    await closed.close();
+    await assert.rejects(closed.identify(), refused("CLOSED"));
+  }));
+
+test("who waits for an identity that nobody gives is told after the producer's time", async () => {
+  const server = await FakeLogServer.start();
+  server.kill();
+  await using client = connect(server.address, { retry: FAST });
+  const producer = client.producer({ deliveryTimeoutMs: 30 });
+  await assert.rejects(producer.identify(), refused("UNAVAILABLE"));
+  await assert.rejects(producer.identify(), refused("UNAVAILABLE"));
+  await assert.rejects(producer.close(), refused("UNAVAILABLE"));
+});
+
 test("close sends what waits, refuses what comes later, and can be cut short", () =>
   withServer(async (server, client) => {
     const first = client.producer({ bufferBytesMax: 200 });

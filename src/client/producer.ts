@@ -116,6 +116,17 @@ export class Producer implements AsyncDisposable {
   }
 
   /**
+   * Resolves when the producer has its identity, which it otherwise gets with the first record. From
+   * then on an earlier holder of its name appends nothing more, so what the log holds now is all that
+   * it ever did.
+   */
+  async identify(options: CallOptions = {}): Promise<void> {
+    if (this.#failure !== undefined) throw this.#failure;
+    if (this.#closing !== undefined) throw new ProglogError("CLOSED", "the producer is closed");
+    await unlessAborted(this.#delivery.identified(), options.signal);
+  }
+
+  /**
    * Resolves when everything accepted so far is durable. Throws the first failure since one was last
    * told, so that acks may be left alone.
    */

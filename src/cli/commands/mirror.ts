@@ -51,10 +51,17 @@ async function mirror(context: Context, options: MirrorOptions): Promise<undefin
   const { shift } = options;
   await using source = await connectToFollow(options.from, options.timeout, signal);
   await using target = await connectToFollow(options.to, options.timeout, signal);
-  const from = await startOf(source, target, shift, signal);
+  const producer = target.producer({ name: options.name });
+  // Before the mirror is asked how far it is: what an earlier process has under way must not come after.
+  const from = await producer
+    .identify({ signal })
+    .then(() => startOf(source, target, shift, signal))
+    .catch(async (error: unknown) => {
+      await producer.close();
+      throw error;
+    });
   if (!json) terminal.say(`mirroring from offset ${from}`);
   const follow = !(options.untilEnd ?? false);
-  const producer = target.producer({ name: options.name });
   const copy = new Copy(producer, from, shift);
   await using lag = new Lag(source, copy, terminal.progress(), signal);
   lag.start();
