@@ -40,7 +40,11 @@ test("a server answers gRPC and HTTP on one port, and HTTP on another", async (t
   assert.equal(servers[0].httpAddress, agent.httpAddress);
   const metrics = await (await fetch(`http://${agent.rpcAddress}/metrics`)).text();
   assert.match(metrics, /^proglog_log_next_offset 1$/m);
-  assert.match(metrics, /^proglog_http_requests_total \d+$/m);
+  assert.match(metrics, /^proglog_calls_total\{service="http",method="GET \/",code="200"\} 2$/m);
+  assert.match(
+    metrics,
+    /^proglog_calls_total\{service="log.v1.Log",method="Produce",code="OK"\} 1$/m,
+  );
 });
 
 test("records, name and identity outlive the server, and a program may append without a wire", async () => {

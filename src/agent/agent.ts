@@ -1,18 +1,19 @@
-import { silentObserver } from "../base/index.ts";
-import type { Observer, ProglogError } from "../base/index.ts";
+import type { ProglogError } from "../base/index.ts";
 import { Tails } from "../server/index.ts";
 import type { CommitLog } from "../server/index.ts";
 import type { Disk } from "../log/index.ts";
 import { completeConfig } from "./config.ts";
 import { openDataLog, startReplica } from "./data-log.ts";
 import { Doors } from "./doors.ts";
-import { Metrics } from "./metrics.ts";
+import { hearingSyncs, startObservation } from "./observation.ts";
+import type { ObservationOptions } from "./observation.ts";
+import { ObservedLog } from "./observed-log.ts";
 import { Parts } from "./parts.ts";
+import { defaultNodeName } from "./settings.ts";
 import type { AgentConfig } from "./settings.ts";
 import { Status } from "./status.ts";
 
-export interface AgentOptions {
-  readonly observer?: Observer | undefined;
+export interface AgentOptions extends ObservationOptions {
   /**
    * Told once when the disk failed. Nothing can be acknowledged any more, and another try would lie:
    * the process is expected to end at once, without `close`.
@@ -59,27 +60,47 @@ export async function startAgent(
 /** The parts in their order: each needs those before it. */
 async function start(config: AgentConfig, options: AgentOptions, parts: Parts): Promise<Agent> {
   const { signal, disk } = options;
-  const observer = new Metrics(options.observer ?? silentObserver);
+  const telemetry = startObservation(config, config.nodeName || defaultNodeName(), options);
+  parts.started(() => telemetry.close());
+  const { observer, observesCalls } = telemetry;
   const status = new Status(config, options.onFailure);
   signal?.throwIfAborted();
 
   const onFailure = (error: ProglogError): void => status.failed(error);
-  const data = await openDataLog(config, { observer, disk, onFailure });
+  let observedLog: ObservedLog | undefined;
+  const heard = hearingSyncs(observer, (seconds) => observedLog?.synced(seconds));
+  const data = await openDataLog(config, { observer: heard, disk, onFailure });
   parts.started(() => data.close());
   status.opened(data);
   signal?.throwIfAborted();
 
-  const commitLog = await startReplica(data, () => status.describe(), observer);
-  parts.started(() => commitLog.close());
-  await commitLog.setRetention(config);
+  const replica = await startReplica(data, () => status.describe(), observer);
+  parts.started(() => replica.close());
+  await replica.setRetention(config);
   signal?.throwIfAborted();
+
+  // Without telemetry nothing stands between the services and the log.
+  if (telemetry.render !== undefined) observedLog = new ObservedLog(replica, observer);
+  const commitLog = observedLog ?? replica;
 
   const tails = new Tails(commitLog);
   const doors = new Doors(config, {
     tails,
     observer,
     readiness: () => status.readiness,
-    metrics: () => observer.render(status.gauges(commitLog, tails.count)),
+    calls: observesCalls ? observer : undefined,
+    metrics: telemetry.render,
+  });
+  telemetry.onCollect(() => {
+    const followers = tails.count;
+    const { appendsInFlight = 0 } = observedLog ?? {};
+    const { connections } = doors;
+    for (const [name, value] of Object.entries(status.gauges(commitLog))) {
+      observer.gauge(name, value);
+    }
+    observer.gauge("followers", followers);
+    observer.gauge("connections", connections);
+    observer.gauge("appends_in_flight", appendsInFlight);
   });
   parts.started(() => doors.close());
   await doors.open();

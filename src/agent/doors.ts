@@ -2,7 +2,7 @@ import { once } from "node:events";
 import type { AddressInfo } from "node:net";
 import { hostname } from "node:os";
 import { ProglogError } from "../base/index.ts";
-import type { Observer } from "../base/index.ts";
+import type { CallObserver, Observer } from "../base/index.ts";
 import { createHttpGateway, GrpcServer } from "../server/index.ts";
 import type { HttpGateway, HttpGatewayOptions, Tails } from "../server/index.ts";
 import { http1Protocol, http2Protocol, Mux } from "../transport/index.ts";
@@ -12,6 +12,8 @@ import { formatAddress, isLoopback, parseAddress } from "./values.ts";
 export interface DoorsOptions extends Pick<HttpGatewayOptions, "readiness" | "metrics"> {
   readonly tails: Tails;
   readonly observer: Observer;
+  /** Hears of every call; absent: nobody does. */
+  readonly calls: CallObserver | undefined;
 }
 
 /** Where clients come in: one port for gRPC and HTTP/1.1, and perhaps one for HTTP alone. */
@@ -29,7 +31,11 @@ export class Doors {
     this.#config = config;
     this.#observer = options.observer;
     this.#host = parseAddress(config.bindAddr)?.host ?? "";
-    this.#grpc = new GrpcServer({ tails: options.tails });
+    this.#grpc = new GrpcServer({
+      tails: options.tails,
+      observer: options.observer,
+      calls: options.calls,
+    });
     this.#grpc.setServing(false);
     this.#gateway = createHttpGateway({
       ...options,
@@ -41,6 +47,11 @@ export class Doors {
   /** `host:port`, with a host that clients can use. */
   get rpcAddress(): string {
     return this.#rpcAddress;
+  }
+
+  /** Open connections of the RPC port. */
+  get connections(): number {
+    return this.#mux?.connections ?? 0;
   }
 
   get httpAddress(): string | undefined {

@@ -31,6 +31,15 @@ export interface AgentConfig {
   /** 0: no scrub. */
   readonly scrubBytesPerSecond: number;
   readonly logLevel: LogLevel;
+  /** `auto`: words where a person looks, JSON elsewhere. */
+  readonly logFormat: "auto" | "json" | "text";
+  readonly accessLog: "off" | "errors" | "all";
+  /** Metrics and traces. */
+  readonly telemetry: boolean;
+  /** 0 to 1; `auto`: as `OTEL_TRACES_SAMPLER` says, else one in a hundred. */
+  readonly traceSampling: number | "auto";
+  /** Empty: none. */
+  readonly debugTelemetry: string;
 }
 
 export type SettingName = keyof AgentConfig;
@@ -157,6 +166,38 @@ export const SETTINGS: { readonly [Name in SettingName]: Setting<AgentConfig[Nam
     description: "the least important events to tell on standard error",
     schema: values.oneOf("debug", "info", "warn", "error"),
     fallback: () => "info",
+  },
+  logFormat: {
+    argument: "<auto|json|text>",
+    description: "JSON lines for programs or words for people; auto: words on a terminal",
+    schema: values.oneOf("auto", "json", "text"),
+    fallback: () => "auto",
+  },
+  accessLog: {
+    argument: "<off|errors|all>",
+    description: "a line for each call, or for each that failed",
+    schema: values.oneOf("off", "errors", "all"),
+    fallback: () => "off",
+  },
+  telemetry: {
+    description: "measure, and trace where OTEL_EXPORTER_OTLP_ENDPOINT says to whom",
+    schema: values.flag,
+    fallback: () => true,
+  },
+  traceSampling: {
+    argument: "<ratio>",
+    description: "share of the calls to trace whose callers do not say; auto: OTEL_TRACES_SAMPLER",
+    schema: values.ratio,
+    fallback: () => "auto",
+    fallbackText: "auto, and without that variable 0.01",
+  },
+  debugTelemetry: {
+    argument: "<directory>",
+    description: "write all metrics and traces to files in this directory, to look at a short run",
+    schema: values.optionalText("a path"),
+    // The variable counts for embedded servers too: `npm test -- --debug-telemetry` sets it.
+    fallback: () => process.env["PROGLOG_DEBUG_TELEMETRY"] ?? "",
+    fallbackText: "none",
   },
 };
 

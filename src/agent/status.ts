@@ -63,16 +63,24 @@ export class Status {
   }
 
   /** What is true at this moment, for whoever looks at the metrics. */
-  gauges(commitLog: CommitLog, followers: number): Record<string, number> {
+  gauges(commitLog: CommitLog): Record<string, number> {
     return {
       ready: this.#reason === undefined ? 1 : 0,
       log_lowest_offset: commitLog.lowestOffset,
       log_next_offset: commitLog.highWatermark,
       log_size_bytes: this.#data?.log.sizeBytes ?? 0,
       log_segments: this.#data?.log.segmentCount ?? 0,
-      followers,
-      resident_memory_bytes: process.memoryUsage.rss(),
+      producers: this.#data?.producers.size ?? 0,
+      ...this.#leadership(commitLog),
+      fsync_relaxed: this.#config.fsync === "relaxed" ? 1 : 0,
     };
+  }
+
+  #leadership(commitLog: CommitLog): Record<string, number> {
+    const { term, servers } = commitLog.servers();
+    const own = this.describe().id;
+    const leads = servers.some(({ id, isLeader }) => isLeader && id === own);
+    return { term, leader: leads ? 1 : 0 };
   }
 
   #become(reason: string | undefined): void {

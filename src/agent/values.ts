@@ -23,6 +23,22 @@ export function text(expected: string, pattern: RegExp = /^[^\0]+$/): ValueSchem
   );
 }
 
+/** Text, or nothing: the empty text. */
+export function optionalText(expected: string): ValueSchema<string> {
+  return text(expected, /^[^\0]*$/);
+}
+
+/** A share of a whole, or the word for "somebody else says". */
+export const ratio: ValueSchema<number | "auto"> = value(
+  "a number from 0 to 1, or auto",
+  (given) => {
+    if (given === "auto") return given;
+    const isText = typeof given === "string" && /^\d*\.?\d+$/.test(given);
+    const number = isText ? Number(given) : given;
+    return typeof number === "number" && number >= 0 && number <= 1 ? number : undefined;
+  },
+);
+
 /** Or nothing: the empty text. */
 export const dnsLabel: ValueSchema<string> = text(
   "a DNS label: up to 63 lower-case letters, digits and hyphens, no hyphen at either end",

@@ -22,6 +22,15 @@ export const GRPC_STATUS = {
   UNAUTHENTICATED: 16,
 } as const;
 
+const STATUS_NAMES = new Map<number, string>(
+  Object.entries(GRPC_STATUS).map(([name, code]) => [code, name]),
+);
+
+/** `OUT_OF_RANGE` for 11; the number itself for what is none of gRPC's. */
+export function statusName(code: number): string {
+  return STATUS_NAMES.get(code) ?? String(code);
+}
+
 export interface WireStatus {
   readonly grpc: number;
   readonly http: number;

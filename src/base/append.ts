@@ -1,4 +1,5 @@
 import type { ProglogError } from "./errors.ts";
+import type { Span } from "./observed-call.ts";
 import type { RecordHeader } from "./record-batch.ts";
 
 /** One attempt of an idempotent producer: (id, epoch, sequence), so that a repetition is recognised. */
@@ -32,6 +33,8 @@ export interface AppendOptions {
   readonly stream?: AppendStream | undefined;
   /** Ends the waiting, not the append. */
   readonly signal?: AbortSignal | undefined;
+  /** Of the call that appends, when it is traced. */
+  readonly span?: Span | undefined;
 }
 
 export interface AppendAnswer {

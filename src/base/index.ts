@@ -16,6 +16,7 @@ export * from "./clock.ts";
 export * from "./configuration.ts";
 export { crc32c } from "./crc32c.ts";
 export * from "./errors.ts";
+export * from "./observed-call.ts";
 export * from "./observer.ts";
 export * from "./random.ts";
 export {

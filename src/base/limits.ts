@@ -170,6 +170,20 @@ export const errorTextCharsMax = 1_024;
 export const configFileBytesMax: number = 1 * MiB;
 /** After SIGTERM, until calls that still run are cut. */
 export const drainTimeoutMs = 10_000;
+/** One fact of a log line: a stack is told, a message of a client is not told whole. */
+export const logFieldCharsMax = 4_096;
+/** Log lines that nobody has taken yet; beyond it lines are dropped and counted. */
+export const logBufferBytesMax: number = 1 * MiB;
+/** Series of one metric; what comes later is one series more, of the label value `other`. */
+export const metricSeriesMax = 200;
+/** Spans that wait to be exported; beyond it they are dropped. */
+export const spansWaitingMax = 2_048;
+/** Appends of sampled calls that are watched at one time, to say which fsyncs they waited for. */
+export const tracedAppendsMax = 64;
+/** After the end of a server, until traces that nobody takes are given up. */
+export const telemetryFlushTimeoutMs = 2_000;
+/** Between two looks at all metrics that `--debug-telemetry` writes down. */
+export const debugMetricsIntervalMs = 1_000;
 
 /** A gossip packet: what memberlist sends, and every network carries without fragments. */
 export const gossipPacketBytes = 1_400;

@@ -17,6 +17,8 @@ export interface Context {
   readonly json: boolean;
   readonly out: Output;
   readonly terminal: Terminal;
+  /** Where log lines go; words for people go there by the terminal. */
+  readonly stderr: Host["stderr"];
   readonly env: Host["env"];
   readonly pid: number;
   /** Opened by the first look at it. */
@@ -48,12 +50,12 @@ export async function runWork(host: Host, options: CommonOptions, work: Work): P
   const terminal = new Terminal(host);
   const out = new Output(host.stdout, () => controller.abort(new ReaderGone()));
   const report = (caught: unknown): number => tell(terminal, caught, json);
-  const { env, pid } = host;
+  const { env, pid, stderr } = host;
   const exit = (code: number): void => host.exit(code);
   const stdin = (): Readable => host.stdin;
   const letGo = onSignals(host, controller);
   try {
-    const context = { signal, json, out, terminal, env, pid, stdin, report, exit };
+    const context = { signal, json, out, terminal, stderr, env, pid, stdin, report, exit };
     const exitCode = await work(context);
     await out.flush();
     return exitCode ?? EXIT.done;

@@ -21,12 +21,14 @@ async function serveUntilAsked(context: Context, config: AgentConfig): Promise<v
   const { signal, json, terminal, exit } = context;
   // Nothing may be answered or written after the disk lied: there is nothing to end in order.
   const onFailure = (error: ProglogError): void => exit(context.report(error));
-  const observer = terminal.observer(config.logLevel, json);
-  await using agent = await startAgent(config, { observer, onFailure, signal });
-  if (json) announceInJson(context, agent);
+  const settings: AgentConfig = json ? { ...config, logFormat: "json" } : config;
+  const options = { logs: context.stderr, version: version(), onFailure, signal };
+  await using agent = await startAgent(settings, options);
+  if (settings.logFormat === "json") announceInJson(context, agent);
   else announce(context, agent, config);
   await aborted(signal);
-  if (!json) terminal.say("ending: no new work, what has begun is finished");
+  if (settings.logFormat !== "json")
+    terminal.say("ending: no new work, what has begun is finished");
 }
 
 function announce({ terminal, pid }: Context, agent: Agent, config: AgentConfig): void {

@@ -4,11 +4,11 @@ import {
   type ClientDuplexStream,
   type ClientReadableStream,
   credentials as grpcCredentials,
-  Metadata,
 } from "@grpc/grpc-js";
 import { fromServiceError, GRPC_STATUS, LOG_METHODS, type LogMethodName } from "../api/index.ts";
 import { limits, ProglogError } from "../base/index.ts";
 import { abortError, onAbort } from "./abort.ts";
+import { callMetadata } from "./call-metadata.ts";
 
 const CHANNEL_OPTIONS = {
   "grpc.max_send_message_length": limits.grpcMessageBytesMax,
@@ -55,7 +55,7 @@ export class Connection {
         requestSerialize,
         responseDeserialize,
         request,
-        new Metadata(),
+        callMetadata(),
         { deadline: options.deadlineMs },
         (error, response) => {
           release();
@@ -80,7 +80,7 @@ export class Connection {
       requestSerialize,
       responseDeserialize,
       request,
-      new Metadata(),
+      callMetadata(),
     );
     return { call, release: this.#trackStream(call, options.signal) };
   }
@@ -93,7 +93,7 @@ export class Connection {
       path,
       requestSerialize,
       responseDeserialize,
-      new Metadata(),
+      callMetadata(),
     );
     return { call, release: this.#trackStream(call) };
   }

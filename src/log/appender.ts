@@ -317,7 +317,9 @@ export class Appender {
       at = writeEntry(buffer, at, entry);
     }
     await this.#file.write(buffer.subarray(0, at), start);
-    if (this.#options.fsync) await durably(this.#file.sync());
+    if (this.#options.fsync) await this.#sync();
+    this.#options.observer.measure("log_group_entries", group.length);
+    this.#options.observer.count("log_written_bytes_total", at);
     this.#took(group, positions, start + at);
     await this.#keepMark();
   }
@@ -364,7 +366,8 @@ export class Appender {
       return;
     }
     this.#fenceDelayMs = this.#options.idleFenceMs;
-    await durably(this.#file.sync());
+    await this.#sync();
+    this.#options.observer.count("log_written_bytes_total", end);
     active.grow(active.sizeBytes + end, active.end);
     this.#plannedBytes += FENCE_BYTES;
     this.#unfenced = false;
@@ -373,8 +376,15 @@ export class Appender {
 
   async #syncRelaxed(): Promise<void> {
     const end = this.#written;
-    await durably(this.#file.sync());
+    await this.#sync();
     this.#durable = end;
+  }
+
+  async #sync(): Promise<void> {
+    const { clock, observer } = this.#options;
+    const startedAt = clock.monotonic();
+    await durably(this.#file.sync());
+    observer.measure("log_fsync_duration_seconds", (clock.monotonic() - startedAt) / 1_000);
   }
 
   #scheduleFence(): void {

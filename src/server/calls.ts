@@ -14,7 +14,6 @@ export type StatusOf = (caught: unknown, path: string) => ServiceStatus;
 export function statusWith(observer: Observer): StatusOf {
   return (caught, path) => {
     const failure = failureOf(caught);
-    observer.count("grpc_errors_total");
     if (WIRE_STATUS[failure.code].grpc === GRPC_STATUS.INTERNAL) {
       const { cause, code, message } = failure;
       const stack = cause instanceof Error ? cause.stack : undefined;

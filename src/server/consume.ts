@@ -1,6 +1,12 @@
-import { decodeConsumeRequest, encodeConsumeResponseAt, offsetOutOfRange } from "../api/index.ts";
+import {
+  decodeConsumeRequest,
+  encodeConsumeResponseAt,
+  messageOf,
+  offsetOutOfRange,
+} from "../api/index.ts";
 import type { ConsumeRequest } from "../api/index.ts";
 import { assert, ProglogError, RecordCursor } from "../base/index.ts";
+import type { Span } from "../base/index.ts";
 import type { CommitLog } from "./commit-log.ts";
 import { checkLogName } from "./calls.ts";
 import { asPlainRun, inflateRun } from "./inflate.ts";
@@ -47,6 +53,7 @@ export async function readRecord<T>(
   offset: number,
   signal: () => AbortSignal,
   encode: (cursor: RecordCursor, term: number) => T,
+  span?: Span,
 ): Promise<T> {
   if (offset >= log.highWatermark) await log.readBarrier(signal());
   if (offset < log.lowestOffset || offset >= log.highWatermark) {
@@ -54,7 +61,9 @@ export async function readRecord<T>(
   }
   const cached = log.readCached(offset, 1);
   const plain = cached === undefined ? undefined : asPlainRun(cached);
-  return recordOf(plain ?? (await inflateRun(await log.read(offset, 1, signal()))), offset, encode);
+  if (plain !== undefined) return recordOf(plain, offset, encode);
+  const batches = await traced(span, "log.read", () => log.read(offset, 1, signal()));
+  return recordOf(await inflateRun(batches), offset, encode);
 }
 
 function recordOf<T>(
@@ -74,13 +83,27 @@ function recordOf<T>(
   return encode(cursor, leaderEpoch);
 }
 
+/** Work as a part of a call's trace, when there is one. */
+async function traced<T>(span: Span | undefined, name: string, work: () => Promise<T>): Promise<T> {
+  const part = span?.child(name);
+  try {
+    const result = await work();
+    part?.end();
+    return result;
+  } catch (caught) {
+    part?.end(messageOf(ProglogError.from(caught)));
+    throw caught;
+  }
+}
+
 /** Consume: one record. */
 export async function consume(
   tails: Tails,
   bytes: Buffer,
   signal: () => AbortSignal,
+  span: Span | undefined,
 ): Promise<Buffer> {
   const request = readRequest(tails.log, bytes);
   if (needsFreshness(tails, request)) await awaitFreshness(tails, request, signal());
-  return readRecord(tails.log, request.offset, signal, encodeConsumeResponseAt);
+  return readRecord(tails.log, request.offset, signal, encodeConsumeResponseAt, span);
 }

@@ -4,11 +4,12 @@ import type { ConnectionInjector, ServerInterceptor } from "@grpc/grpc-js";
 import { ReflectionService } from "@grpc/reflection";
 import { LOG_FILE_DESCRIPTOR, LOG_METHODS } from "../api/index.ts";
 import { limits, ProglogError, silentObserver } from "../base/index.ts";
-import type { Observer } from "../base/index.ts";
+import type { CallObserver, Observer } from "../base/index.ts";
 import { coalescing } from "./coalescing-call.ts";
 import { Health, healthFileDescriptors } from "./health.ts";
 import { LogService } from "./log-service.ts";
 import type { Tails } from "./tails.ts";
+import { watching } from "./watched-call.ts";
 
 export interface GrpcServerOptions {
   /** Shared with the other doors of the same log. */
@@ -17,6 +18,8 @@ export interface GrpcServerOptions {
   readonly interceptors?: readonly ServerInterceptor[];
   /** Hears of calls that failed for no reason of theirs. */
   readonly observer?: Observer;
+  /** Hears of every call, also of those that an interceptor refuses. Absent: nobody does. */
+  readonly calls?: CallObserver | undefined;
 }
 
 /**
@@ -42,7 +45,11 @@ export class GrpcServer implements AsyncDisposable {
       "grpc.keepalive_timeout_ms": limits.keepaliveTimeoutMs,
       // Costs two objects a call, and nobody asks it.
       "grpc.enable_channelz": 0,
-      interceptors: [coalescing, ...(options.interceptors ?? [])],
+      interceptors: [
+        ...(options.calls === undefined ? [] : [watching(options.calls)]),
+        coalescing,
+        ...(options.interceptors ?? []),
+      ],
     });
     this.#server.addService(LOG_METHODS, { ...this.#service.handlers() });
     this.#health.addToServer(this.#server);

@@ -17,7 +17,8 @@ export async function produceOne(context: GatewayContext, exchange: Exchange): P
   const record = readBookRecord(parseJson(body, context.limits.jsonDepthMax));
   checkRecord(record);
   exchange.proposed = true;
-  const { baseOffset } = await context.log.append(record, { signal: exchange.signal });
+  const { signal, call } = exchange;
+  const { baseOffset } = await context.log.append(record, { signal, span: call.span });
   exchange.answer(200, JSON_TYPE, `{"offset":${baseOffset}}\n`);
 }
 
@@ -36,7 +37,8 @@ export async function consumeOne(context: GatewayContext, exchange: Exchange): P
       fieldOf(asObject(parseJson(body, context.limits.jsonDepthMax), "the body"), "offset"),
     "offset",
   );
-  const json = await readRecord(context.log, offset, () => exchange.signal, encodeBookRecord);
+  const { span } = exchange.call;
+  const json = await readRecord(context.log, offset, () => exchange.signal, encodeBookRecord, span);
   exchange.answer(200, JSON_TYPE, json);
 }
 

@@ -35,7 +35,7 @@ export async function consumeRecords(context: GatewayContext, exchange: Exchange
     exchange.response.end();
     return;
   }
-  const stream = new RecordStream(exchange.response, kind, context.limits, (closed) => {
+  const stream = new RecordStream(exchange, kind, context.limits, (closed) => {
     context.streams.delete(closed);
   });
   stream.follow(tails, { offset, maxRecords });

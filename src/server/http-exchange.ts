@@ -2,13 +2,14 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Socket } from "node:net";
 import { messageOf, NOT_APPENDED_HEADER, WIRE_STATUS } from "../api/index.ts";
 import { ProglogError } from "../base/index.ts";
-import type { Observer } from "../base/index.ts";
+import type { CallKind, CallObserver, ObservedCall, Observer } from "../base/index.ts";
 import { failureOf } from "./failures.ts";
 import { declaredLength } from "./http-body.ts";
 import type { BodyReader, TooLarge } from "./http-body.ts";
 import type { HttpLimits } from "./http-limits.ts";
 import { linger } from "./http-linger.ts";
 import type { Headers } from "./http-origin.ts";
+import { RequestFacts } from "./http-watched.ts";
 
 export const JSON_TYPE = "application/json";
 
@@ -17,6 +18,8 @@ export interface ExchangeHost {
   readonly limits: HttpLimits;
   readonly bodies: BodyReader;
   readonly observer: Observer;
+  readonly calls: CallObserver;
+  kindOf(method: string, path: string): CallKind;
   /** No further request is wanted on any connection. */
   readonly closing: boolean;
 }
@@ -35,7 +38,10 @@ export class Exchange {
   proposed = false;
   /** Sent with every answer. */
   headers: Headers = {};
+  /** What is told of this request. */
+  readonly call: ObservedCall;
   readonly #host: ExchangeHost;
+  #error: string | undefined;
   /** The client waits for a word before it sends its body. */
   #awaitsContinue: boolean;
   #bodyRefused = false;
@@ -54,6 +60,9 @@ export class Exchange {
     const mark = target.indexOf("?");
     this.path = mark < 0 ? target : target.slice(0, mark);
     this.search = mark < 0 ? "" : target.slice(mark + 1);
+    const facts = new RequestFacts(request);
+    this.call = host.calls.begin(host.kindOf(request.method ?? "", this.path), facts);
+    response.once("close", () => this.#ended());
   }
 
   /** Aborted when the client goes away. */
@@ -70,7 +79,9 @@ export class Exchange {
         this.#awaitsContinue = false;
         this.response.writeContinue();
       }
-      return await bodies.read(this.request, tooLarge);
+      const body = await bodies.read(this.request, tooLarge);
+      this.call.received(body.length);
+      return body;
     } catch (error) {
       this.#bodyRefused = true;
       throw error;
@@ -85,9 +96,11 @@ export class Exchange {
     const { response } = this;
     if (response.destroyed) return;
     const lastOfConnection = this.#lastOfConnection;
+    const length = Buffer.byteLength(text);
+    this.call.sent(length);
     response.writeHead(status, {
       "content-type": contentType,
-      "content-length": Buffer.byteLength(text),
+      "content-length": length,
       "x-content-type-options": "nosniff",
       ...this.headers,
       ...headers,
@@ -125,7 +138,7 @@ export class Exchange {
     const failure = failureOf(caught);
     const { code } = failure;
     const status = WIRE_STATUS[code].http;
-    this.#host.observer.count("http_errors_total");
+    this.#error = failure.message;
     if (status === 500) {
       this.#host.observer.log("error", "http.request-failed", {
         method: this.request.method,
@@ -143,6 +156,12 @@ export class Exchange {
       ...(nothing ? { [NOT_APPENDED_HEADER]: "1" } : undefined),
       ...headers,
     });
+  }
+
+  #ended(): void {
+    const { writableFinished, statusCode } = this.response;
+    // 499 is nginx's word for a client who did not wait.
+    this.call.end(writableFinished ? String(statusCode) : "499", this.#error);
   }
 
   get #lastOfConnection(): boolean {

@@ -1,11 +1,18 @@
 import { createServer } from "node:http";
 import type { IncomingMessage, Server, ServerResponse } from "node:http";
-import { limits, ProglogError, silentObserver, systemClock } from "../base/index.ts";
-import type { Clock, Observer } from "../base/index.ts";
+import {
+  limits,
+  ProglogError,
+  silentCallObserver,
+  silentObserver,
+  systemClock,
+} from "../base/index.ts";
+import type { CallObserver, Clock, Observer } from "../base/index.ts";
 import { BodyReader } from "./http-body.ts";
 import type { GatewayContext, OpenStream, Readiness } from "./http-context.ts";
 import { Exchange } from "./http-exchange.ts";
 import type { ExchangeHost } from "./http-exchange.ts";
+import { kindOf } from "./http-kinds.ts";
 import { HTTP_LIMITS } from "./http-limits.ts";
 import type { HttpLimits } from "./http-limits.ts";
 import { quote } from "./http-json.ts";
@@ -20,8 +27,10 @@ export interface HttpGatewayOptions extends Partial<DoorOptions> {
   /** For `/readyz`. Without it the gateway is ready until it closes. */
   readonly readiness?: () => Readiness;
   /** For `/metrics`, which is 404 without it. */
-  readonly metrics?: () => string | Promise<string>;
+  readonly metrics?: (() => string | Promise<string>) | undefined;
   readonly observer?: Observer;
+  /** Hears of every request. Absent: nobody does. */
+  readonly calls?: CallObserver | undefined;
   readonly clock?: Clock;
   readonly limits?: Partial<HttpLimits>;
 }
@@ -46,6 +55,8 @@ class Gateway implements HttpGateway, ExchangeHost {
   readonly limits: HttpLimits;
   readonly bodies: BodyReader;
   readonly observer: Observer;
+  readonly calls: CallObserver;
+  readonly kindOf: ExchangeHost["kindOf"] = kindOf;
   readonly #door: Door;
   readonly #context: GatewayContext;
   readonly #streams = new Set<OpenStream>();
@@ -58,6 +69,7 @@ class Gateway implements HttpGateway, ExchangeHost {
     this.limits = { ...HTTP_LIMITS, ...options.limits };
     this.bodies = new BodyReader(this.limits);
     this.observer = options.observer ?? silentObserver;
+    this.calls = options.calls ?? silentCallObserver;
     this.#door = new Door({ allowedOrigins, allowedHosts });
     this.#context = {
       log: tails.log,
@@ -108,7 +120,6 @@ class Gateway implements HttpGateway, ExchangeHost {
       this.#exchanges.delete(exchange);
       if (this.#exchanges.size === 0) this.#onIdle?.();
     });
-    this.observer.count("http_requests_total");
     void this.#serve(exchange);
   }
 

@@ -76,11 +76,12 @@ async function append(
 ): Promise<AppendAnswer> {
   const { count, expectedOffset, stamp } = request;
   const { signal } = exchange;
+  const { span } = exchange.call;
   if (count === 1) {
     const record = request.recordAt(0);
     checkRecord(record);
     exchange.proposed = true;
-    return log.append(record, { expectedOffset, stamp, signal });
+    return log.append(record, { expectedOffset, stamp, signal, span });
   }
   const builder = new BatchBuilder();
   const nowMs = clock.now();
@@ -93,7 +94,7 @@ async function append(
   signal.throwIfAborted();
   const batch = builder.finish({ stamp });
   exchange.proposed = true;
-  return log.appendBatch(batch, { expectedOffset, signal });
+  return log.appendBatch(batch, { expectedOffset, signal, span });
 }
 
 /** A record, or `{"records":[…]}`; the conditions beside. */

@@ -1,6 +1,7 @@
 import type { ServerResponse } from "node:http";
-import type { ProglogError } from "../base/index.ts";
+import type { ObservedCall, ProglogError } from "../base/index.ts";
 import { errorBody } from "./http-exchange.ts";
+import type { Exchange } from "./http-exchange.ts";
 import type { HttpLimits } from "./http-limits.ts";
 import { NDJSON, SERVER_SENT_EVENTS } from "./http-record.ts";
 import type { TailOptions, TailSink, TailStream } from "./tail-stream.ts";
@@ -19,6 +20,7 @@ export const STREAM_TYPES: Readonly<Record<StreamKind, string>> = {
  */
 export class RecordStream implements TailSink {
   readonly #response: ServerResponse;
+  readonly #call: ObservedCall;
   readonly #kind: StreamKind;
   readonly #limits: HttpLimits;
   readonly #onClose: (stream: RecordStream) => void;
@@ -33,12 +35,13 @@ export class RecordStream implements TailSink {
   #active = false;
 
   constructor(
-    response: ServerResponse,
+    { response, call }: Pick<Exchange, "response" | "call">,
     kind: StreamKind,
     limits: HttpLimits,
     onClose: (stream: RecordStream) => void,
   ) {
     this.#response = response;
+    this.#call = call;
     this.#kind = kind;
     this.#limits = limits;
     this.#onClose = onClose;
@@ -56,6 +59,7 @@ export class RecordStream implements TailSink {
 
   write(chunk: Buffer): boolean {
     this.#active = true;
+    this.#call.sent(chunk.length);
     this.#push(chunk);
     return !this.#held;
   }

@@ -25,6 +25,7 @@ import { batchAppends, recordAppends } from "./produce.ts";
 import type { Appends } from "./produce.ts";
 import { BATCHES } from "./tail-page.ts";
 import type { Tails } from "./tails.ts";
+import { spanOf } from "./watched-call.ts";
 
 type Unary = handleUnaryCall<Buffer, Buffer>;
 type ServerStream = handleServerStreamingCall<Buffer, Buffer>;
@@ -63,11 +64,13 @@ export class LogService {
     const batches = batchAppends(log);
     const statusOf = this.#statusOf;
     return {
-      Produce: unary(statusOf, async (request) => records.encode(await records.propose(request))),
+      Produce: unary(statusOf, async (request, call) =>
+        records.encode(await records.propose(request, { span: spanOf(call) })),
+      ),
       ProduceStream: (call) => this.#produceStream(call, records),
       ProduceBatches: (call) => this.#produceStream(call, batches),
       Consume: unary(statusOf, (request, call) =>
-        consume(this.#tails, request, lazySignalOf(call)),
+        consume(this.#tails, request, lazySignalOf(call), spanOf(call)),
       ),
       ConsumeStream: (call) => consumeStream(this.#tails, call, CONSUME_RESPONSES, statusOf),
       ConsumeBatches: (call) => consumeStream(this.#tails, call, BATCHES, statusOf),

@@ -1,9 +1,9 @@
 import type { ServerDuplexStream } from "@grpc/grpc-js";
 import { limits, ProglogError } from "../base/index.ts";
-import type { AppendAnswer, AppendStream } from "../base/index.ts";
+import type { AppendAnswer } from "../base/index.ts";
 import type { StatusOf } from "./calls.ts";
 import { failureOf } from "./failures.ts";
-import type { Appends } from "./produce.ts";
+import type { AppendCaller, Appends } from "./produce.ts";
 
 type Call = ServerDuplexStream<Buffer, Buffer>;
 
@@ -73,7 +73,7 @@ export class ProduceStream {
   #count = 0;
   #bytes = 0;
   /** By it the log knows what follows what, and appends nothing behind a failure. */
-  readonly #order: AppendStream = {};
+  readonly #caller: AppendCaller = { stream: {} };
   #reading = true;
   #peerReads = true;
   #unsettled = 0;
@@ -128,7 +128,7 @@ export class ProduceStream {
     if (this.#state !== "open") return;
     let proposed: Promise<AppendAnswer>;
     try {
-      proposed = this.#appends.propose(request, this.#order);
+      proposed = this.#appends.propose(request, this.#caller);
     } catch (caught) {
       this.#refuse(failureOf(caught), request.length);
       return;

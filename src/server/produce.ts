@@ -5,10 +5,13 @@ import {
   encodeProduceResponse,
 } from "../api/index.ts";
 import { checkRecord, limits, ProglogError } from "../base/index.ts";
-import type { AppendAnswer, AppendStream } from "../base/index.ts";
+import type { AppendAnswer, AppendOptions } from "../base/index.ts";
 import { checkLogName } from "./calls.ts";
 import type { CommitLog } from "./commit-log.ts";
 import { refusalOf } from "./failures.ts";
+
+/** What an append has from the call that it came with. */
+export type AppendCaller = Pick<AppendOptions, "stream" | "span">;
 
 /** One kind of message that appends: what it asks the log for, and how the answer looks. */
 export interface Appends {
@@ -16,20 +19,20 @@ export interface Appends {
    * Rejects, or throws, with `notAppended` set when the request was refused here. An append that
    * was proposed is not ended by a caller who leaves, so there is no signal.
    */
-  propose(request: Buffer, stream?: AppendStream): Promise<AppendAnswer>;
+  propose(request: Buffer, caller: AppendCaller): Promise<AppendAnswer>;
   encode(answer: AppendAnswer): Buffer;
 }
 
 export function recordAppends(log: CommitLog): Appends {
   return {
-    propose: (request, stream) => {
+    propose: (request, { stream, span }) => {
       const { record, expectedOffset, stamp } = refusing(() => {
         const decoded = decodeProduceRequest(request);
         checkLogName(log, decoded.log);
         checkRecord(decoded.record);
         return decoded;
       });
-      return log.append(record, { expectedOffset, stamp, stream });
+      return log.append(record, { expectedOffset, stamp, stream, span });
     },
     encode: encodeProduceResponse,
   };
@@ -37,7 +40,7 @@ export function recordAppends(log: CommitLog): Appends {
 
 export function batchAppends(log: CommitLog): Appends {
   return {
-    propose: (request, stream) => {
+    propose: (request, { stream, span }) => {
       const { batch, expectedOffset } = refusing(() => {
         const decoded = decodeProduceBatchRequest(request);
         checkLogName(log, decoded.log);
@@ -45,7 +48,7 @@ export function batchAppends(log: CommitLog): Appends {
         return decoded;
       });
       // The view is of a buffer that the library made for this message and nobody else holds.
-      return log.appendBatch(batch, { expectedOffset, stream });
+      return log.appendBatch(batch, { expectedOffset, stream, span });
     },
     encode: encodeProduceBatchResponse,
   };

@@ -1,0 +1,111 @@
+import { BYTES_BOUNDS, COUNT_BOUNDS, SECONDS_BOUNDS } from "./distribution.ts";
+
+export type MetricKind = "counter" | "gauge" | "histogram";
+
+export interface Definition {
+  /** Without `proglog_`. */
+  readonly name: string;
+  readonly kind: MetricKind;
+  readonly help: string;
+  /** The labels of its series; absent: there is one series. */
+  readonly labels?: readonly string[];
+  /** Of a distribution. */
+  readonly bounds?: readonly number[] | undefined;
+}
+
+const CALL = ["service", "method"];
+
+/**
+ * Every metric that this version knows to tell, for `/metrics` and for `docs/operating`. A part may
+ * tell of others by their name alone; a line here gives them a help text, and labels.
+ */
+export const DEFINITIONS: readonly Definition[] = [
+  // The four golden signals, by method.
+  seconds("call_duration_seconds", "Time from a call to its answer; streams are not in it.", CALL),
+  counter("calls_total", "Calls that ended, by their outcome.", [...CALL, "code"]),
+  gauge("calls_in_flight", "Calls that run now; a stream is one call.", CALL),
+  counter("messages_received_total", "Messages that clients sent.", CALL),
+  counter("messages_sent_total", "Messages sent to clients.", CALL),
+  counter("received_bytes_total", "Bytes of messages that clients sent.", CALL),
+  counter("sent_bytes_total", "Bytes of messages sent to clients.", CALL),
+
+  // Appends and reads, whatever wire they came over.
+  seconds("append_duration_seconds", "Time from an append to its durable, committed answer."),
+  counter("append_failures_total", "Appends that were not answered with an offset.", ["code"]),
+  counter("appended_records_total", "Records appended since the start."),
+  counter("appended_bytes_total", "Bytes of records appended since the start."),
+  gauge("appends_in_flight", "Appends that wait for their answer."),
+  seconds("read_duration_seconds", "Time of a read that the disk was asked for."),
+  counter("reads_total", "Reads of the log, from memory or from disk.", ["from"]),
+
+  // The log and its disk.
+  gauge("log_lowest_offset", "The first offset that can be read."),
+  gauge("log_next_offset", "One past the highest committed offset: the high watermark."),
+  gauge("log_size_bytes", "Bytes of the log's segments."),
+  gauge("log_segments", "Segments of the log."),
+  gauge("log_free_bytes", "Free space of the log's file system, as last seen."),
+  seconds("log_fsync_duration_seconds", "Time of one fdatasync of the active segment."),
+  counter("log_written_bytes_total", "Bytes written to segments, fences included."),
+  {
+    name: "log_group_entries",
+    kind: "histogram",
+    help: "Entries that shared one write and one fsync.",
+    bounds: COUNT_BOUNDS,
+  },
+  counter("log_scrub_bytes_total", "Bytes re-read in the background to find damage."),
+  counter("log_scrub_damaged_ranges_total", "Damaged ranges that the scrub has found."),
+  gauge("term", "The Raft term that this server knows."),
+  gauge("leader", "1 on the server that leads, else 0."),
+  gauge("producers", "Idempotent producers that the log knows."),
+
+  // Who is there.
+  gauge("connections", "Open connections of the RPC port."),
+  counter("connections_refused_total", "Connections that were cut before anything was served."),
+  gauge("followers", "Streams and waiting reads at the end of the log."),
+
+  // The process.
+  gauge("ready", "1 when this server should be given work, else 0."),
+  gauge("fsync_relaxed", "1 when what is acknowledged may be lost with the machine, else 0."),
+  gauge("start_time_seconds", "When the server started, in seconds since 1970."),
+  gauge("build_info", "1; what runs is in the labels.", ["version", "runtime"]),
+  gauge("resident_memory_bytes", "Memory of the process."),
+  gauge("heap_used_bytes", "Memory of JavaScript objects."),
+  counter("cpu_seconds_total", "Processor time used, by all threads."),
+  gauge("event_loop_delay_seconds", "How late the event loop was since the last look.", [
+    "quantile",
+  ]),
+  gauge("event_loop_utilization_ratio", "Share of the time since the last look spent working."),
+  counter("log_lines_dropped_total", "Log lines that were not written because too many came."),
+  counter("spans_total", "Spans of traces that were sampled."),
+];
+
+const BY_NAME = new Map(DEFINITIONS.map((definition) => [definition.name, definition]));
+
+/** Also for a name that is not in the catalogue. */
+export function definitionOf(name: string, kind: MetricKind): Definition {
+  const known = BY_NAME.get(name);
+  if (known !== undefined) return known;
+  const bounds = kind === "histogram" ? boundsFor(name) : undefined;
+  return { name, kind, help: `${name.replaceAll("_", " ")}.`, bounds };
+}
+
+function boundsFor(name: string): readonly number[] {
+  if (name.endsWith("_seconds")) return SECONDS_BOUNDS;
+  return name.endsWith("_bytes") ? BYTES_BOUNDS : COUNT_BOUNDS;
+}
+
+function seconds(name: string, help: string, labels?: readonly string[]): Definition {
+  return { name, kind: "histogram", help, ...given(labels), bounds: SECONDS_BOUNDS };
+}
+
+function counter(name: string, help: string, labels?: readonly string[]): Definition {
+  return { name, kind: "counter", help, ...given(labels) };
+}
+
+function gauge(name: string, help: string, labels?: readonly string[]): Definition {
+  return { name, kind: "gauge", help, ...given(labels) };
+}
+
+function given(labels: readonly string[] | undefined): Pick<Definition, "labels"> {
+  return labels === undefined ? {} : { labels };
+}
