@@ -169,7 +169,8 @@ describe("the metrics", () => {
     const agent = await startServer(t);
     await using client = connect(agent.rpcAddress);
     for (let n = 0; n < 5; n++) await client.produce({ value: Buffer.from("x") });
-    for await (const { offset } of client.records({ from: "start" })) if (offset === 4) break;
+    for await (const { offset } of client.records({ from: "start", follow: true }))
+      if (offset === 4) break;
     let metrics = "";
     // The end of a stream comes to the server when it comes.
     do metrics = await metricsOf(agent);
@@ -282,5 +283,7 @@ test("--debug-telemetry writes all metrics and all traces to files", async (t) =
     .split("\n")
     .slice(0, -1)
     .map((line) => JSON.parse(line) as { name: string });
-  assert.deepEqual(spans.map(({ name }) => name).sort(), ["POST /", "log.append", "log.fsync"]);
+  // The append may have waited for more than one sync.
+  const names = new Set(spans.map(({ name }) => name));
+  assert.deepEqual([...names].sort(), ["POST /", "log.append", "log.fsync"]);
 });
