@@ -78,13 +78,6 @@ export const retentionShareMax = 0.1;
 /** How often retention is considered. */
 export const retentionIntervalMs = 10_000;
 
-/** Reads that wait for a round of heartbeats; beyond it they are refused. */
-export const raftReadsMax = 10_000;
-/** A term so far above ours is no election that happened: one a second would take 136 years. */
-export const raftTermJumpMax: number = 2 ** 32;
-/** Members of a configuration; Raft with more is slow long before. */
-export const raftMembersMax = 256;
-
 /** Idempotent producers remembered; the longest unused is forgotten first. */
 export const producersMax = 10_000;
 /** Batches remembered of each producer, and so the most that may be unanswered. */
@@ -236,6 +229,50 @@ export const gossipLeaveAnswerMs = 1_000;
 /** Between two votes about our name, and two reminders to one that returned. */
 export const gossipConflictIntervalMs = 10_000;
 export const gossipReminderIntervalMs = 1_000;
+/** Gossip on the wire. A UDP packet that comes in: no larger one exists. */
+export const gossipDatagramBytesMax: number = 64 * KiB - 1;
+/** What the compressions of one packet may hold: the packets of peers are 1,400 bytes before that. */
+export const gossipPacketInflatedBytesMax: number = 64 * KiB;
+/** One message of a stream as it comes, and inflated: members, and Serf's state. */
+export const gossipStreamBytesMax: number = 24 * MiB;
+export const gossipStreamInflatedBytesMax: number = 24 * MiB;
+/** Serf's state within it, as memberlist limits it. */
+export const gossipSerfStateBytesMax: number = 20 * MiB;
+/** Rows of a push/pull that are read; the smallest has more than 60 bytes. */
+export const gossipRowsMax: number = 256 * KiB;
+/** One row: a name and tags. */
+export const gossipRowBytesMax: number = 64 * KiB;
+/** What is read again of a stream's values because they came in pieces. */
+export const gossipStreamRereadBytesMax: number = 4 * MiB;
+/** Streams of others that are served at once, as memberlist limits them, and all their bytes. */
+export const gossipServedStreamsMax = 128;
+export const gossipServedBytesMax: number = 64 * MiB;
+/** A stream of somebody else, from its first byte to our last. */
+export const gossipServedStreamMs = 10_000;
+/** Keys of a keyring: the one in use, the one before, the one to come, and some that were forgotten. */
+export const gossipKeysMax = 16;
+/** How often a packet or stream that was not understood is told of; all are counted. */
+export const gossipComplaintIntervalMs = 1_000;
+/** Events that wait for whoever follows them; the oldest go first, and that is told. */
+export const membershipEventsMax = 4_096;
+/** A join that failed is tried again after so long; the pause doubles up to the second. */
+export const joinRetryMsMin = 1_000;
+export const joinRetryMsMax = 30_000;
+/** Addresses that one name of a seed may stand for. */
+export const joinAddressesMax = 64;
+/** The snapshot of members: how often it may be written, its size, and the members it names. */
+export const snapshotIntervalMs = 500;
+export const snapshotBytesMax: number = 1 * MiB;
+export const snapshotMembersMax = 1_024;
+/** Operators' connections (Serf's agent RPC), one request, streams of one, and what waits for a slow reader. */
+export const ipcConnectionsMax = 64;
+export const ipcRequestBytesMax: number = 64 * KiB;
+export const ipcStreamsMax = 16;
+export const ipcBufferBytesMax: number = 1 * MiB;
+/** Rounds of one turn of membership: a listener that asks for something each time it is told something. */
+export const membershipRoundsMax = 1_000;
+/** Lines that a new `monitor` is shown of what was before it. */
+export const ipcLogLinesMax = 512;
 
 assert(recordBytesMax + 64 * KiB <= batchBytesMax, "the largest record fits into a batch");
 assert(batchBytesMax <= groupWriteBytesMax, "the largest batch fits into a group write");

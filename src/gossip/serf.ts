@@ -166,8 +166,9 @@ export class Serf implements StatesListener, StateExchange {
   /** A query of our own, whose answers become events. */
   query(options: QueryOptions): number {
     const { outbox } = this.#context;
-    let query = 0;
-    query = this.queries.ask(options, {
+    // Known before, because our own acknowledgement comes within the call.
+    const query = this.queries.clock.time;
+    this.queries.ask(options, {
       acked: (from) => outbox.event({ kind: "query-ack", query, from }),
       responded: (from, payload) => outbox.event({ kind: "query-response", query, from, payload }),
       done: () => outbox.event({ kind: "query-done", query }),

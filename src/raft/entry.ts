@@ -47,7 +47,7 @@ export interface ConfigurationChange {
   /** 1: exactly one operation, never joint. 2: any number; none at all ends a joint configuration. */
   readonly version: 1 | 2;
   /**
-   * `auto`: joint only with more than one operation, and then left by the leader itself.
+   * `auto`: joint only when more than one voter changes, and left by the leader itself.
    * `implicit`: joint, and left by the leader itself. `explicit`: joint, and left by an empty change.
    */
   readonly transition: "auto" | "implicit" | "explicit";

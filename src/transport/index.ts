@@ -4,11 +4,22 @@
  * One port serves every protocol that a server speaks; the first bytes of a connection say which.
  * Who may be on the other end, and what is said there, is for those who get the connection.
  *
+ * Gossip has a port of its own, UDP and TCP (`gossip-*`): the bytes of memberlist and Serf, from
+ * msgpack up to packets and streams, and the sockets. A packet is taken apart from the outside in,
+ * each layer with a limit: `gossip-packet` (encryption, checksum, compression, compound) →
+ * `gossip-message` (memberlist) → `gossip-serf`. Nothing that comes from outside throws, grows without
+ * bound, or is told of more than once a second.
+ *
  * Invariants: a connection is handed over once, with all its bytes still to be read; until then it
  * is bounded in time, and afterwards it is still cut when the port is closed.
  *
  * Left out on purpose: TLS, where the handshake decides instead of the first bytes, and the links
  * between replicas. Both are protocols like the others here.
  */
+export { formatIp, isLoopbackIp, parseIp } from "./gossip-address.ts";
+export { serfCodec } from "./gossip-codec.ts";
+export { Keyring } from "./gossip-keyring.ts";
+export { GossipSocket, type GossipSocketOptions } from "./gossip-socket.ts";
 export * from "./mux.ts";
+export { resolveHost } from "./resolve.ts";
 export { sniffPrefix, type Verdict } from "./sniff.ts";
