@@ -1,7 +1,9 @@
 import { argv } from "node:process";
-import { startAgent } from "../../src/agent/index.ts";
+import { letHeapGrow, startAgent } from "../../src/agent/index.ts";
 import { answerParent } from "./answer-parent.ts";
 import { LoopWatch } from "./loop-watch.ts";
+
+letHeapGrow();
 
 /** A whole server as `proglog agent` runs it, which also tells what only its process knows. */
 const agent = await startAgent({ dataDir: argv[2] ?? "", rpcPort: 0, bindAddr: "127.0.0.1:0" });

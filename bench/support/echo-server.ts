@@ -9,6 +9,7 @@ import type {
 } from "@grpc/grpc-js";
 import { LOG_METHODS } from "../../src/api/index.ts";
 import { limits } from "../../src/base/index.ts";
+import { widenWindows } from "../../src/server/http2-window.ts";
 import { answerParent } from "./answer-parent.ts";
 import { LoopWatch } from "./loop-watch.ts";
 
@@ -79,6 +80,8 @@ const port = await new Promise<number>((resolve, reject) => {
     else reject(error);
   });
 });
+
+widenWindows(server);
 
 const loop = new LoopWatch();
 

@@ -29,6 +29,7 @@ export {
   openDataLog,
   startReplica,
 } from "./data-log.ts";
+export { letHeapGrow } from "./heap.ts";
 export {
   type AgentConfig,
   keyOf,

@@ -41,8 +41,8 @@ export const indexIntervalBytes: number = 4 * KiB;
 export const indexCacheBytesMax: number = 64 * MiB;
 /** Segment files kept open for reading. */
 export const openSegmentsMax = 64;
-/** Bytes read from a segment at once. */
-export const readChunkBytes: number = 256 * KiB;
+/** Bytes read from a segment at once: two full batches of our producer, and where the index leads. */
+export const readChunkBytes: number = 2 * (256 * KiB + indexIntervalBytes);
 /** Bytes read at once when a whole segment is walked. */
 export const scanChunkBytes: number = 1 * MiB;
 /** A segment's side or index file; a larger one is not ours. */
@@ -105,6 +105,8 @@ export const tailPagesBytesMax: number = 16 * MiB;
 export const tailReadsMax = 8;
 /** Streams and calls waiting for the tail on one server. */
 export const tailWaitersMax = 100_000;
+/** What a client may send ahead of the server's reading (HTTP/2 window), a stream and a connection. */
+export const serverWindowBytes: number = 1 * MiB;
 /** Calls of one connection that may run at once (HTTP/2 `MAX_CONCURRENT_STREAMS`). */
 export const connectionStreamsMax = 10_000;
 /** Connections on one port. */
@@ -150,7 +152,7 @@ export const followRetryAttemptsMax = 60;
 /** A producer that got no answer for so long, whatever it tried, gives up. */
 export const deliveryTimeoutMs = 60_000;
 /** A batch of the client's producer is sent when it has reached this size. */
-export const producerBatchBytesMax: number = 128 * KiB;
+export const producerBatchBytesMax: number = 256 * KiB;
 /** Records that a producer accepted and that are not durable yet; beyond it `send` waits. */
 export const producerBufferBytesMax: number = 8 * MiB;
 /** Calls of `send` that may wait for room in one producer; beyond it they are refused. */

@@ -14,6 +14,8 @@ export interface Host {
   readonly pid: number;
   /** Calls back at each request to end; the result unsubscribes. */
   onEndSignal(listener: (signal: EndSignal) => void): () => void;
+  /** Nothing but this command runs in the process. */
+  readonly ownsProcess?: boolean;
   /** Ends at once, whatever is under way. */
   exit(code: number): void;
 }
@@ -31,5 +33,6 @@ export const processHost: Host = {
     process.on("SIGINT", listener).on("SIGTERM", listener);
     return () => void process.off("SIGINT", listener).off("SIGTERM", listener);
   },
+  ownsProcess: true,
   exit: (code) => process.exit(code),
 };

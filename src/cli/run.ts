@@ -25,6 +25,8 @@ export interface Context {
   readonly stdin: () => Readable;
   /** Tells an error on standard error; answers its exit code. */
   readonly report: (caught: unknown) => number;
+  /** Nothing but this command runs in the process. */
+  readonly ownsProcess: boolean;
   /** Ends at once, whatever is under way. */
   readonly exit: (code: number) => void;
 }
@@ -50,12 +52,13 @@ export async function runWork(host: Host, options: CommonOptions, work: Work): P
   const terminal = new Terminal(host);
   const out = new Output(host.stdout, () => controller.abort(new ReaderGone()));
   const report = (caught: unknown): number => tell(terminal, caught, json);
-  const { env, pid, stderr } = host;
   const exit = (code: number): void => host.exit(code);
+  const { env, pid, stderr, ownsProcess = false } = host;
   const stdin = (): Readable => host.stdin;
   const letGo = onSignals(host, controller);
   try {
-    const context = { signal, json, out, terminal, stderr, env, pid, stdin, report, exit };
+    const said = { out, terminal, stderr, report, exit };
+    const context = { ...said, signal, json, env, pid, ownsProcess, stdin };
     const exitCode = await work(context);
     await out.flush();
     return exitCode ?? EXIT.done;

@@ -1,4 +1,4 @@
-import { SETTINGS, startAgent } from "../agent/index.ts";
+import { letHeapGrow, SETTINGS, startAgent } from "../agent/index.ts";
 import type { Agent, AgentConfig } from "../agent/index.ts";
 import { ProglogError } from "../base/index.ts";
 import type { Context } from "./run.ts";
@@ -19,6 +19,7 @@ export async function serve(context: Context, config: AgentConfig): Promise<void
 
 async function serveUntilAsked(context: Context, config: AgentConfig): Promise<void> {
   const { signal, json, terminal, exit } = context;
+  if (context.ownsProcess) letHeapGrow();
   // Nothing may be answered or written after the disk lied: there is nothing to end in order.
   const onFailure = (error: ProglogError): void => exit(context.report(error));
   const settings: AgentConfig = json ? { ...config, logFormat: "json" } : config;

@@ -15,7 +15,7 @@ import {
 import type { LogClient } from "../../test/support/log-server.ts";
 import { MemoryCommitLog } from "../../test/support/memory-commit-log.ts";
 import * as api from "../api/index.ts";
-import { encodeBatch, silentObserver } from "../base/index.ts";
+import { encodeBatch, limits, silentObserver } from "../base/index.ts";
 import type { Observer } from "../base/index.ts";
 
 const asItIs = (of: Buffer): Buffer => of;
@@ -96,6 +96,20 @@ test("an unknown method is UNIMPLEMENTED, and HTTP/2 that is not gRPC is 415", a
   const request = session.request({ ":path": "/" });
   const [headers] = (await once(request, "response")) as [Record<string, unknown>];
   assert.equal(headers[":status"], 415);
+  session.close();
+});
+
+test("a client may send far ahead of the server's reading, on a stream and on a connection", async () => {
+  await using server = await LogServer.start(new MemoryCommitLog());
+  const session = connect(`http://127.0.0.1:${server.port}`);
+  await once(session, "remoteSettings");
+  const answered = new Promise<void>((resolve, reject) => {
+    session.ping((error) => (error === null ? resolve() : reject(error)));
+  });
+  // What the server says about its window comes before its answer.
+  await answered;
+  assert.equal(session.remoteSettings.initialWindowSize, limits.serverWindowBytes);
+  assert.equal(session.state.remoteWindowSize, limits.serverWindowBytes);
   session.close();
 });
 

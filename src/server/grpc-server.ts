@@ -7,6 +7,7 @@ import { limits, ProglogError, silentObserver } from "../base/index.ts";
 import type { CallObserver, Observer } from "../base/index.ts";
 import { coalescing } from "./coalescing-call.ts";
 import { Health, healthFileDescriptors } from "./health.ts";
+import { widenWindows } from "./http2-window.ts";
 import { LogService } from "./log-service.ts";
 import type { Tails } from "./tails.ts";
 import { watching } from "./watched-call.ts";
@@ -55,6 +56,7 @@ export class GrpcServer implements AsyncDisposable {
     this.#health.addToServer(this.#server);
     reflection().addToServer(this.#server);
     this.#injector = this.#server.createConnectionInjector(ServerCredentials.createInsecure());
+    widenWindows(this.#server);
   }
 
   /** Serves a connection whose first bytes are HTTP/2's preface. */
