@@ -19,7 +19,7 @@ import { decodePacket, encodePacket, packetOverhead } from "./gossip-packet.ts";
 import { decodeSerf, encodeSerf } from "./gossip-serf.ts";
 import { encodeStream, StreamReader } from "./gossip-stream.ts";
 
-const text = fc.string({ unit: "binary", maxLength: 40 }).filter((t) => t.isWellFormed());
+const text = fc.string({ unit: "grapheme-composite", maxLength: 20 });
 const bytes = fc.uint8Array({ maxLength: 60 });
 const u32 = fc.nat({ max: 0xffff_ffff });
 const u16 = fc.nat({ max: 0xffff });
@@ -211,7 +211,7 @@ describe("messages written and read", () => {
         assert.deepEqual(serfCodec.decodeTags(serfCodec.encodeTags(sent)), sent);
       }),
     );
-    const { decodeTags } = serfCodec;
+    const decodeTags = (meta: Uint8Array): Tags => serfCodec.decodeTags(meta);
     assert.deepEqual(decodeTags(new Uint8Array(0)), {});
     assert.deepEqual(decodeTags(Buffer.from("consul")), { role: "consul" });
     assert.deepEqual(Object.keys(decodeTags(Uint8Array.of(0xff, 0xc1))), ["role"]);

@@ -47,11 +47,11 @@ export function deflateLzw(bytes: Uint8Array): Uint8Array {
     return false;
   };
   out.put(CLEAR, width);
-  let code = bytes[0];
-  if (code !== undefined) {
+  let code = bytes[0] ?? 0;
+  if (bytes.length > 0) {
     for (const literal of bytes.subarray(1)) {
       const key: number = code * 256 + literal;
-      const next = table[key] ?? 0;
+      const next: number = table[key] ?? 0;
       if (next !== 0) {
         code = next;
         continue;
