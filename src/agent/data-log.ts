@@ -23,6 +23,8 @@ export interface DataLogOptions {
   readonly disk?: Disk | undefined;
   /** Refuse a directory in which there is no log, instead of making one. */
   readonly mustExist?: boolean | undefined;
+  /** Look only: every file stays as it is. */
+  readonly readOnly?: boolean | undefined;
 }
 
 /** A server's log, held by this process, without a server around it. */
@@ -42,13 +44,14 @@ export async function openDataLog(
   settings: DataLogSettings,
   options: DataLogOptions = {},
 ): Promise<DataLog> {
-  const { observer, onFailure, disk, mustExist = false } = options;
+  const { observer, onFailure, disk, mustExist = false, readOnly = false } = options;
   if (mustExist) await refuseEmpty(settings.dataDir);
   const directory = await openDataDirectory(settings.dataDir, {
     name: settings.nodeName || undefined,
     clusterName: settings.clusterName || undefined,
     nameIfNew: defaultNodeName(),
     disk,
+    readOnly,
   });
   try {
     const { name, replicaId } = directory.meta;
@@ -60,7 +63,7 @@ export async function openDataLog(
       segmentBytesMax: settings.segmentBytes,
       fsync: settings.fsync === "always",
       scrubBytesPerSecond: settings.scrubBytesPerSecond,
-      ...(disk === undefined ? {} : { disk }),
+      disk: directory.disk,
       ...(observer === undefined ? {} : { observer }),
       ...(onFailure === undefined ? {} : { onFailure }),
     });

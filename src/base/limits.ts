@@ -58,6 +58,8 @@ export const scrubBytesPerSecond: number = 8 * MiB;
 /** How often the scrub reads a piece, and how long it rests after a round over the whole log. */
 export const scrubStepMs = 125;
 export const scrubPauseMs: number = 60 * 60 * 1000;
+/** What looking at a log may write into memory instead: recovery writes a group or two, and indexes. */
+export const overlayBytesMax: number = 256 * MiB;
 /** `meta.json`: a few names and numbers. */
 export const metaBytesMax: number = 64 * KiB;
 /** A process that is asked whether it holds a data directory, and does not say so in this time, does. */

@@ -23,7 +23,7 @@ export async function dump(
   options: DumpOptions,
 ): Promise<number> {
   const { out, signal } = context;
-  await using data = await openOffline(context, directory, true);
+  await using data = await openOffline(context, directory, "read");
   const { log } = data;
   let exitCode: number = EXIT.done;
   let index = log.firstIndex;

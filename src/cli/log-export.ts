@@ -19,7 +19,7 @@ export async function exportLog(
   options: ExportOptions,
 ): Promise<number> {
   const { out, signal } = context;
-  await using data = await openOffline(context, directory, true);
+  await using data = await openOffline(context, directory, "read");
   const { log } = data;
   const limitOffset = log.syncedOffset;
   const from = await offsetOf(log, options.from ?? "start");

@@ -70,7 +70,7 @@ async function intoDirectory(
   records: AsyncIterable<RecordInput>,
   dataDir: string,
 ): Promise<void> {
-  await using data = await openOffline(context, dataDir, false);
+  await using data = await openOffline(context, dataDir, "append");
   const nobody = { rpcAddress: "", httpAddress: "", fsyncRelaxed: false };
   const { clusterId, name } = data.directory.meta;
   await using replica = await startReplica(data, () => ({ ...nobody, clusterId, id: name }));

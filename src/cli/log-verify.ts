@@ -5,7 +5,7 @@ import type { Context } from "./run.ts";
 /** Reads everything, and tells what is damaged: file, bytes, and the offsets that are lost. */
 export async function verify(context: Context, directory: string): Promise<number> {
   const { out, json, signal } = context;
-  await using data = await openOffline(context, directory, true);
+  await using data = await openOffline(context, directory, "read");
   const { log } = data;
   const found = await log.verify(signal);
   const damage = [...found].flatMap(([file, ranges]) =>

@@ -1,7 +1,7 @@
 /** `proglog log …` on directories that no server has open. */
 import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
-import { readdir, readFile, writeFile } from "node:fs/promises";
+import { appendFile, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { test } from "node:test";
 import type { TestContext } from "node:test";
@@ -93,6 +93,38 @@ test("verify tells damage with file, bytes and offsets; dump and export go on be
     0,
   );
   assert.equal(kept, RECORDS - lost);
+});
+
+/** Each file of a log with its bytes. */
+async function filesOf(dataDir: string): Promise<Record<string, string>> {
+  const directory = join(dataDir, "logs", "default");
+  const files: Record<string, string> = {};
+  for (const name of await readdir(directory)) {
+    files[name] = (await readFile(join(directory, name))).toString("base64");
+  }
+  return files;
+}
+
+test("verify, dump and export leave a torn log as it is, and see what a start would keep", async (t) => {
+  const dataDir = await makeLog(t);
+  const directory = join(dataDir, "logs", "default");
+  const newest = (await readdir(directory))
+    .filter((name) => name.endsWith(".log"))
+    .sort()
+    .at(-1);
+  // As after a power cut: the state does not vouch for it, and half a frame is at the end.
+  await rm(join(directory, `${newest?.slice(0, -4) ?? ""}.index`));
+  await appendFile(join(directory, newest ?? ""), Buffer.alloc(100, 7));
+  const before = await filesOf(dataDir);
+  const { code, stdout, stderr } = await runCli(["log", "verify", dataDir, "--json"]);
+  assert.equal(code, 0, stderr);
+  assert.equal(linesOf(stdout)[0]?.["torn_bytes"], 100);
+  assert.equal(linesOf((await runCli(["log", "export", dataDir])).stdout).length, RECORDS);
+  assert.equal((await runCli(["log", "dump", dataDir])).code, 0);
+  assert.deepEqual(await filesOf(dataDir), before);
+  // A start does cut.
+  await (await startAgent({ dataDir, rpcPort: 0 })).close();
+  assert.notDeepEqual(await filesOf(dataDir), before);
 });
 
 test("dump shows entries, and the records in them when asked", async (t) => {

@@ -6,11 +6,14 @@ import type { Context } from "./run.ts";
 /** How much is read from the log at once. */
 export const READ_BYTES: number = 1024 * 1024;
 
-/** The log of a data directory, whoever it belongs to, as long as no server has it. */
+/**
+ * The log of a data directory, whoever it belongs to, as long as no server has it: to look at, or to
+ * append to.
+ */
 export function openOffline(
   { terminal, json }: Context,
   dataDir: string,
-  mustExist: boolean,
+  how: "read" | "append",
 ): Promise<DataLog> {
   const settings = {
     dataDir,
@@ -20,7 +23,9 @@ export function openOffline(
     segmentBytes: SETTINGS.segmentBytes.fallback(),
     scrubBytesPerSecond: 0,
   };
-  return openDataLog(settings, { mustExist, observer: terminal.observer("warn", json) });
+  const readOnly = how === "read";
+  const observer = terminal.observer("warn", json);
+  return openDataLog(settings, { mustExist: readOnly, readOnly, observer });
 }
 
 /** What follows the damage that a read has met; throws what is no damage, or has no end. */

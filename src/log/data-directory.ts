@@ -8,6 +8,7 @@ import { lockDirectory } from "./lock.ts";
 import type { DirectoryLock } from "./lock.ts";
 import { decodeMeta, encodeMeta, newMeta, unsupported } from "./meta.ts";
 import type { Meta } from "./meta.ts";
+import { overlayDisk } from "./overlay-disk.ts";
 import { realDisk } from "./real-disk.ts";
 
 const META_FILE = "meta.json";
@@ -27,6 +28,8 @@ export interface DataDirectoryOptions {
   readonly random?: Random | undefined;
   /** Absent: the real one. Only on the real one is the directory locked. */
   readonly disk?: Disk | undefined;
+  /** Look only: every file stays as it is, whatever is done (`overlayDisk`). */
+  readonly readOnly?: boolean | undefined;
 }
 
 /** A directory with everything that one replica keeps, held by this process. */
@@ -36,6 +39,8 @@ export interface DataDirectory extends AsyncDisposable {
   readonly meta: Meta;
   /** It was made just now. */
   readonly fresh: boolean;
+  /** What its logs are to be opened on. */
+  readonly disk: Disk;
   /** Where a log of this name is kept. The one named "default" is there already. */
   logDirectory(name: string): string;
   /** Removes every log and the identity, then closes. */
@@ -54,11 +59,12 @@ export async function openDataDirectory(
   path: string,
   options: DataDirectoryOptions = {},
 ): Promise<DataDirectory> {
-  const disk = options.disk ?? realDisk;
-  const directory = disk === realDisk ? resolve(path) : path;
+  const { disk: below = realDisk, readOnly = false } = options;
+  const disk = readOnly ? overlayDisk(below) : below;
+  const directory = below === realDisk ? resolve(path) : path;
   try {
     await makeDurably(disk, directory);
-    const lock = disk === realDisk ? await lockDirectory(directory) : undefined;
+    const lock = below === realDisk ? await take(directory, readOnly) : undefined;
     try {
       const { meta, fresh } = await identify(disk, directory, options);
       await disk.makeDirectory(join(directory, LOGS, DEFAULT_LOG));
@@ -72,6 +78,17 @@ export async function openDataDirectory(
     }
   } catch (error) {
     throw directoryError(directory, error);
+  }
+}
+
+/** Where nobody can write there is no server either, and a reader needs no lock. */
+async function take(directory: string, readOnly: boolean): Promise<DirectoryLock | undefined> {
+  try {
+    return await lockDirectory(directory);
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (readOnly && (code === "EROFS" || code === "EACCES")) return undefined;
+    throw error;
   }
 }
 
@@ -180,7 +197,7 @@ class HeldDirectory implements DataDirectory {
   readonly path: string;
   readonly meta: Meta;
   readonly fresh: boolean;
-  readonly #disk: Disk;
+  readonly disk: Disk;
   readonly #lock: DirectoryLock | undefined;
 
   constructor(
@@ -192,7 +209,7 @@ class HeldDirectory implements DataDirectory {
       readonly lock: DirectoryLock | undefined;
     },
   ) {
-    this.#disk = disk;
+    this.disk = disk;
     this.path = path;
     this.meta = found.meta;
     this.fresh = found.fresh;
@@ -206,18 +223,18 @@ class HeldDirectory implements DataDirectory {
 
   async remove(): Promise<void> {
     const logs = join(this.path, LOGS);
-    const directories = (await this.#disk.list(logs)).map((name) => join(logs, name));
+    const directories = (await this.disk.list(logs)).map((name) => join(logs, name));
     for (const directory of directories) {
-      for (const name of await this.#disk.list(directory)) {
-        await this.#disk.unlink(join(directory, name));
+      for (const name of await this.disk.list(directory)) {
+        await this.disk.unlink(join(directory, name));
       }
-      await this.#disk.syncDirectory(directory);
+      await this.disk.syncDirectory(directory);
     }
     // Last, and after the logs are gone for certain: a log must never be without its identity.
-    await this.#disk.unlink(join(this.path, META_FILE));
-    await this.#disk.syncDirectory(this.path);
+    await this.disk.unlink(join(this.path, META_FILE));
+    await this.disk.syncDirectory(this.path);
     await this.close();
-    if (this.#disk !== realDisk) return;
+    if (this.disk !== realDisk) return;
     for (const empty of [...directories, logs, this.path])
       await rmdir(empty).catch(() => undefined);
   }

@@ -42,6 +42,7 @@ export type { ReadBatchesOptions, ReadEntriesOptions } from "./reader.ts";
 export { EmbeddedLog, openLog } from "./open-log.ts";
 export type { BatchesOptions, OpenLogOptions } from "./open-log.ts";
 export type { EntrySource } from "./rebuild.ts";
+export { overlayDisk } from "./overlay-disk.ts";
 export { realDisk } from "./real-disk.ts";
 export type { DamagedRange } from "./scan.ts";
 export { decodeSide, encodeSide } from "./side.ts";

@@ -15,8 +15,8 @@ const DIRECTORY = "<data-directory>";
 export function define(command: Command, run: Run): void {
   command.addHelpText(
     "after",
-    "\nOpening a log does what a server's start does: the lock is taken, and what an unclean\n" +
-      "stop has torn is cut off.",
+    "\nverify, dump and export leave every file as it is: what a server's start would cut off or\n" +
+      "write again is so in memory alone. No server may have the directory open.",
   );
   command
     .command(`verify ${DIRECTORY}`)
