@@ -80,6 +80,13 @@ export const retentionShareMax = 0.1;
 /** How often retention is considered. */
 export const retentionIntervalMs = 10_000;
 
+/** Reads that wait for a round of heartbeats; beyond it they are refused. */
+export const raftReadsMax = 10_000;
+/** A term so far above ours is no election that happened: one a second would take 136 years. */
+export const raftTermJumpMax: number = 2 ** 32;
+/** Members of a configuration; Raft with more is slow long before. */
+export const raftMembersMax = 256;
+
 /** Idempotent producers remembered; the longest unused is forgotten first. */
 export const producersMax = 10_000;
 /** Batches remembered of each producer, and so the most that may be unanswered. */

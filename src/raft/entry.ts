@@ -1,4 +1,4 @@
-import type { ConfigurationMember } from "../base/index.ts";
+import type { Configuration, ConfigurationMember } from "../base/index.ts";
 
 /** The id of a replica: a safe integer above 0, never reused. */
 export type ReplicaId = number;
@@ -47,11 +47,16 @@ export interface ConfigurationChange {
   /** 1: exactly one operation, never joint. 2: any number; none at all ends a joint configuration. */
   readonly version: 1 | 2;
   /**
-   * `auto`: joint only when more than one voter changes, and left by the leader itself.
+   * `auto`: joint only with more than one operation, and then left by the leader itself.
    * `implicit`: joint, and left by the leader itself. `explicit`: joint, and left by an empty change.
    */
   readonly transition: "auto" | "implicit" | "explicit";
   readonly operations: readonly ConfigurationOperation[];
   /** The proposer's own; the core only carries it. */
   readonly context?: unknown;
+  /**
+   * What the change makes, put in by the leader: at most one change is unapplied, so that it knows.
+   * A replica whose log begins after the configurations before it takes the whole from here.
+   */
+  readonly configuration?: Configuration;
 }

@@ -15,11 +15,17 @@
  *
  * Left out on purpose: bytes. The core carries payloads and never looks at one.
  */
+export {
+  changeConfiguration,
+  type ConfigurationRefusal,
+  type ConfigurationResult,
+} from "./configuration.ts";
 export type * from "./entry.ts";
 export type * from "./event.ts";
 export type * from "./message.ts";
 export type { RaftOptions } from "./options.ts";
-export type { Raft } from "./raft.ts";
+export { Raft } from "./raft.ts";
+export type { Progress, ProgressState } from "./progress.ts";
 export type * from "./ready.ts";
 export type * from "./result.ts";
 export type * from "./storage.ts";

@@ -45,7 +45,8 @@ export interface AppendEntries extends Envelope {
   readonly previousTerm: number;
   readonly entries: readonly Entry[];
   readonly commit: number;
-  /** Above 0 to a damaged replica: it is whole again once this entry is matched and committed. */
+  /** To a damaged replica: its damage is cured once `repairIndex` is matched and committed; else 0. */
+  readonly damageId: number;
   readonly repairIndex: number;
 }
 
@@ -57,8 +58,8 @@ export interface AppendEntriesResponse extends Envelope {
   /** Rejected: the highest entry of the follower that may match, and its term; otherwise 0. */
   readonly hintIndex: number;
   readonly hintTerm: number;
-  /** The sender's log may have holes below what it acknowledged once. */
-  readonly damaged: boolean;
+  /** Above 0: the sender may have lost what it acknowledged; one number for each such start. */
+  readonly damageId: number;
 }
 
 export interface Heartbeat extends Envelope {
@@ -72,7 +73,7 @@ export interface Heartbeat extends Envelope {
 export interface HeartbeatResponse extends Envelope {
   readonly kind: "heartbeatResponse";
   readonly readRound: number;
-  readonly damaged: boolean;
+  readonly damageId: number;
 }
 
 /** Paper 7: what a follower gets whose next entry the leader no longer has. */
