@@ -55,7 +55,9 @@ export function decodeConfiguration(bytes: Uint8Array): Configuration {
     typeof record["autoLeave"] === "boolean" &&
     GROUPS.every((group) => isMemberList(record[group]));
   if (!valid) throw new ProglogError("UNSUPPORTED_FORMAT", "a configuration has an unknown shape");
-  return value as Configuration;
+  // Nothing but these: an entry that changes the configuration has more in the same object.
+  const { voters, votersOutgoing, learners, learnersNext, autoLeave } = value as Configuration;
+  return { voters, votersOutgoing, learners, learnersNext, autoLeave };
 }
 
 function isMemberList(value: unknown): boolean {

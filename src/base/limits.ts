@@ -87,6 +87,36 @@ export const raftTermJumpMax: number = 2 ** 32;
 /** Members of a configuration; Raft with more is slow long before. */
 export const raftMembersMax = 256;
 
+/** Raft's beat. */
+export const tickMs = 10;
+export const heartbeatTicks = 5;
+/** Without a leader for so long, up to twice as long, a replica campaigns: 250 to 500 ms. */
+export const electionTimeoutTicks = 25;
+/** Entries in one message between replicas; one entry may be larger. */
+export const raftMessageBytesMax: number = 1 * MiB;
+/** Appends on their way to one follower, counted and in bytes. */
+export const raftInflightMessagesMax = 64;
+export const raftInflightBytesMax: number = 8 * MiB;
+/** The newest entries kept in memory for followers that keep up. */
+export const raftTailBytesMax: number = 8 * MiB;
+/** Pieces read from the disk for followers that do not. */
+export const raftChunksMax = 8;
+/** A read for a follower that failed is tried again after this time. */
+export const raftReadRetryMs = 1_000;
+/** Entries applied at once; beyond it others have their turn. */
+export const raftApplyBytesMax: number = 8 * MiB;
+/** Messages from other replicas that wait for a turn; beyond it they are dropped. */
+export const raftInboxMax = 4_096;
+/** A read that asks for the newest state is refused when nobody could confirm it for so long. */
+export const readIndexTimeoutMs = 5_000;
+/** A replica of a known name may be replaced by another when it was silent for so long. */
+export const replacedSilentMs = 10_000;
+/** A leader that is closed waits so long until what it accepted is committed. */
+export const leaderDrainTimeoutMs = 1_000;
+/** How long entries that repair a damaged range are waited for, and how soon it is tried again. */
+export const repairTimeoutMs = 2_000;
+export const repairRetryMs = 500;
+
 /** Idempotent producers remembered; the longest unused is forgotten first. */
 export const producersMax = 10_000;
 /** Batches remembered of each producer, and so the most that may be unanswered. */

@@ -245,6 +245,11 @@ export class Log implements AsyncDisposable {
     return this.#segments.all.flatMap(({ damage }) => damage.filter((range) => isLoss(range)));
   }
 
+  /** The same, of the segment that is written to: what it lost, the side state lacks. */
+  get tailDamage(): readonly DamagedRange[] {
+    return this.#segments.active.damage.filter((range) => isLoss(range));
+  }
+
   /**
    * Mends the oldest damaged segment with entries of another replica; false when there is none. In
    * the last segment, what is damaged above `keepIndex` is cut off instead, with all that follows.

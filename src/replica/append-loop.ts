@@ -1,80 +1,74 @@
 import { limits, ProglogError } from "../base/index.ts";
 import type { AppendAnswer, AppendOptions, Clock, Observer } from "../base/index.ts";
-import type { LogStart } from "../log/index.ts";
 import { Answers } from "./answers.ts";
 import { abortError, notAppended } from "./checks.ts";
+import type { Consensus } from "./consensus.ts";
 import type { ProducerTable } from "./producers.ts";
 import { Proposal, proposalBytes, ProposalQueue } from "./proposals.ts";
 import type { Content } from "./proposals.ts";
+import { Refusals } from "./refusals.ts";
 import type { ReplicaLog } from "./replica-log.ts";
 import { Sequencer } from "./sequencer.ts";
-import type { SoleVoter } from "./sole-voter.ts";
 
 export interface AppendLoopParts {
   readonly log: ReplicaLog;
-  readonly voter: SoleVoter;
+  readonly consensus: Consensus;
   readonly producers: ProducerTable;
   readonly clock: Clock;
   readonly observer: Observer;
-  readonly schedule: (task: () => void) => void;
-  /** After each rise of the committed offset, when the answers are on their way. */
-  readonly onCommit: () => void;
+  /** The name of the replica that leads, for those who have come to the wrong one. */
+  readonly leaderName: () => string | undefined;
 }
 
 /**
- * The loop: decide everything that waits, make it durable and committed, answer; what arrives
- * meanwhile shares the next turn. There is at most one turn at a time, so a decision sees everything
- * that was decided before it.
+ * The appends of a replica: those that wait are decided whenever it leads and its disk is free, and
+ * are answered when what was decided is committed; what arrives meanwhile shares the next turn.
  *
  * - Nothing is decided before an entry of the present term is committed.
+ * - What was proposed and not committed when leadership ended has an unknown outcome; what was not
+ *   proposed was not appended.
  * - After the log has failed nothing is decided or acknowledged any more.
  * - Every proposal that was let in is answered, once.
  */
 export class AppendLoop {
   readonly #log: ReplicaLog;
-  readonly #voter: SoleVoter;
+  readonly #consensus: Consensus;
   readonly #clock: Clock;
   readonly #observer: Observer;
-  readonly #schedule: (task: () => void) => void;
-  readonly #onCommit: () => void;
+  readonly #leaderName: () => string | undefined;
   readonly #queue = new ProposalQueue();
   readonly #answers = new Answers(this.#queue);
+  readonly #refusals = new Refusals(this.#queue);
   readonly #sequencer: Sequencer;
 
-  #established = false;
-  #running = false;
+  #wasEstablished = false;
   #closed = false;
   #failure: ProglogError | undefined;
   #idleWaiters: (() => void)[] = [];
   #cancelSweep: (() => void) | undefined;
-  /** The log start that was carried out last, and how many segments it has left to remove. */
-  #trimmedTo: LogStart | undefined;
-  #segmentsLeft = 0;
 
   constructor(parts: AppendLoopParts) {
     this.#log = parts.log;
-    this.#voter = parts.voter;
+    this.#consensus = parts.consensus;
     this.#clock = parts.clock;
     this.#observer = parts.observer;
-    this.#schedule = parts.schedule;
-    this.#onCommit = parts.onCommit;
-    this.#sequencer = new Sequencer({ ...parts, queue: this.#queue, answers: this.#answers });
+    this.#leaderName = parts.leaderName;
+    this.#sequencer = new Sequencer({
+      log: parts.consensus,
+      producers: parts.producers,
+      queue: this.#queue,
+      answers: this.#answers,
+      refusals: this.#refusals,
+    });
   }
 
   /** Whether appends are decided here. */
   get isLeading(): boolean {
-    return this.#established && this.#failure === undefined;
+    return this.#failure === undefined && this.#consensus.isEstablished;
   }
 
-  /**
-   * Commits a first entry of the term. On a full disk that comes later, with the first append that
-   * finds room; other errors of the log are thrown.
-   */
-  async start(): Promise<void> {
-    this.#running = true;
-    await this.#turn();
-    this.#becomeIdle();
-    if (this.#failure !== undefined) throw this.#failure;
+  get failure(): ProglogError | undefined {
+    return this.#failure;
   }
 
   /** Resolves once the proposal is committed, rejects once it is decided that it will not be. */
@@ -85,21 +79,87 @@ export class AppendLoop {
     return new Promise((resolve, reject) => {
       this.#queue.push(new Proposal(content, bytes, options, resolve, reject));
       if (options.signal !== undefined) this.#watchSignals();
-      if (!this.#running) this.#wake();
+      if (this.#consensus.isIdle) this.#consensus.wake();
     });
   }
 
-  /** Goes on removing what an earlier log start could not remove in one pass. */
-  trimMore(): void {
-    if (this.#segmentsLeft === 0 || this.#closed) return;
-    this.#trimmedTo = undefined;
-    if (!this.#running) this.#wake();
+  /** Decides everything that waits, up to one group. Called when this replica leads and has nothing to write. */
+  decide(): void {
+    this.#wasEstablished = true;
+    if (this.#queue.length > 0) this.#decideGroup();
+    this.#refusals.seal(() => this.#confirm());
   }
 
-  /** Refuses new proposals and waits until those that were let in are answered. */
+  /** More is committed: tells those who waited for it. */
+  committed(): void {
+    const { commitIndex } = this.#consensus;
+    this.#answers.commit(commitIndex);
+    this.#refusals.commit(commitIndex);
+    this.#tellIdle();
+  }
+
+  /** A round has confirmed that this replica led after it began. */
+  confirmed(readId: number): void {
+    this.#refusals.confirmed(readId, this.#consensus.commitIndex);
+    this.#tellIdle();
+  }
+
+  /** Leadership was won or lost. */
+  roleChanged(): void {
+    if (this.#consensus.isLeader) return;
+    this.#wasEstablished = false;
+    if (this.#queue.unanswered === 0) return;
+    this.#abandon(leadershipLost());
+    if (!this.#consensus.isAlone) this.#refuseAll(this.#notLeader());
+  }
+
+  /**
+   * The disk was full, and what was not durable is gone. Whether others have it nobody knows, unless
+   * there are none.
+   */
+  tookBack(error: ProglogError): void {
+    const refused = notAppended(error);
+    const { isAlone, commitIndex } = this.#consensus;
+    this.#answers.fail(commitIndex, isAlone ? refused : leadershipLost(), refused);
+    this.#refusals.fail(refused);
+    this.#observer.log("error", "replica.append-failed", { code: error.code });
+    if (!isAlone || !this.#wasEstablished) this.#refuseAll(refused);
+    this.#wasEstablished = false;
+    if (this.#queue.length > 0) this.#consensus.campaign();
+    this.#tellIdle();
+  }
+
+  /** The log is dead. */
+  died(error: ProglogError): void {
+    const refused = notAppended(error);
+    this.#failure = refused;
+    this.#answers.fail(this.#consensus.commitIndex, error, refused);
+    this.#refusals.fail(refused);
+    this.#observer.log("error", "replica.append-failed", { code: error.code });
+    this.#refuseAll(refused);
+    this.#tellIdle();
+  }
+
+  /** Begins the next turn of an only voter that could not lead because its disk was full. */
+  campaignIfWanted(): void {
+    if (this.#queue.length === 0 || this.#consensus.isLeader || !this.#consensus.isAlone) return;
+    this.#consensus.campaign();
+  }
+
+  /** Refuses new proposals and waits until those that were let in are answered; not for ever. */
   async close(): Promise<void> {
     this.#closed = true;
-    if (this.#running) await new Promise<void>((resolve) => this.#idleWaiters.push(resolve));
+    if (this.#queue.unanswered > 0) {
+      await new Promise<void>((resolve) => {
+        this.#idleWaiters.push(resolve);
+        if (this.#consensus.isAlone) return;
+        const cancel = this.#clock.after(limits.leaderDrainTimeoutMs, () => {
+          this.#abandon(leadershipLost());
+          this.#refuseAll(notAppended(stopping()));
+        });
+        this.#idleWaiters.push(cancel);
+      });
+    }
     this.#cancelSweep?.();
   }
 
@@ -107,98 +167,64 @@ export class AppendLoop {
     if (signal?.aborted === true) return abortError(signal);
     if (stream?.failed !== undefined) return stream.failed;
     if (this.#failure !== undefined) return this.#failure;
-    if (this.#closed) return new ProglogError("UNAVAILABLE", "the server is stopping");
+    if (this.#closed) return stopping();
+    if (!this.#consensus.isLeader && !this.#consensus.isAlone) return this.#notLeader();
     if (this.#queue.hasRoomFor(bytes)) return undefined;
     return new ProglogError("RESOURCE_EXHAUSTED", "too many appends are waiting to be written");
   }
 
-  // --- turns -------------------------------------------------------------------------------------
-
-  #wake(): void {
-    this.#running = true;
-    this.#schedule(this.#runTurns);
+  #notLeader(): ProglogError {
+    const leader = this.#leaderName();
+    const message =
+      leader === undefined ? "no leader is known" : `this server does not lead, ${leader} does`;
+    const details = leader === undefined ? {} : { leader };
+    return new ProglogError("NOT_LEADER", message, { details, notAppended: true });
   }
 
-  // Nobody awaits the turns: a mistake of ours in one of them ends the process, as it should.
-  readonly #runTurns = (): void => void this.#turns();
-
-  async #turns(): Promise<void> {
-    do {
-      const committedIndex = this.#voter.committedIndex;
-      await this.#turn();
-      // A turn that did not wait for the disk lets others run before the next.
-      if (committedIndex === this.#voter.committedIndex) break;
-    } while (this.#queue.length > 0);
-    if (this.#queue.length > 0) this.#wake();
-    else this.#becomeIdle();
-  }
-
-  #becomeIdle(): void {
-    this.#running = false;
-    const waiters = this.#idleWaiters;
-    this.#idleWaiters = [];
-    for (const resolve of waiters) resolve();
-  }
-
-  async #turn(): Promise<void> {
+  #decideGroup(): void {
+    const { lastIndex } = this.#consensus;
     try {
-      if (!this.#established) await this.#establish();
       this.#sequencer.sequence({
-        term: this.#voter.term,
-        committedIndex: this.#voter.committedIndex,
-        appendedAt: this.#appendedAt(),
-        admission: this.#log.admission(),
+        term: this.#consensus.term,
+        committedIndex: this.#consensus.commitIndex,
+        appendedAt: this.#consensus.appendedAt(),
+        admission: this.#admission(),
+        confirmsRefusals: !this.#consensus.isAlone,
       });
-      if (this.#log.lastIndex > this.#voter.committedIndex) await this.#persist();
-      const { logStart } = this.#log.control;
-      if (this.#trimmedTo !== logStart) await this.#trim(logStart);
     } catch (error) {
       if (!(error instanceof ProglogError)) throw error;
-      this.#fail(error);
+      if (error.code === "UNAVAILABLE") this.#abandon(leadershipLost());
+      else this.#consensus.fail(error);
     }
+    // A turn that gave the disk nothing to do lets others run before the next.
+    if (this.#queue.length > 0 && this.#consensus.lastIndex === lastIndex) this.#consensus.wake();
+    this.#tellIdle();
   }
 
-  /** Carries out a committed log start. Part of a turn, since nobody may append meanwhile. */
-  async #trim(start: LogStart): Promise<void> {
-    this.#trimmedTo = start;
-    this.#segmentsLeft = await this.#log.startAt(start);
+  /** Why nothing new may be added now: no room here, or on the disk of a voter. */
+  #admission(): ProglogError | undefined {
+    const own = this.#log.admission();
+    if (own !== undefined || this.#consensus.isAlone) return own;
+    const freeBytes = this.#consensus.freeBytesOfVoters();
+    if (freeBytes >= this.#log.space.reserveBytes) return undefined;
+    return new ProglogError(
+      "RESOURCE_EXHAUSTED",
+      `the disk of another replica is nearly full: ${freeBytes} bytes free`,
+      { notAppended: true, details: { free_bytes: String(freeBytes) } },
+    );
   }
 
-  /** What was in the log before is known to be committed when an entry of this term is. */
-  async #establish(): Promise<void> {
-    this.#sequencer.appendNoop({ term: this.#voter.term, appendedAt: this.#appendedAt() });
-    await this.#persist();
-    this.#established = true;
+  #confirm(): number | undefined {
+    const result = this.#consensus.readIndex();
+    return result.kind === "started" ? result.readId : undefined;
   }
 
-  async #persist(): Promise<void> {
-    await this.#voter.persist();
-    this.#tellCommitted();
-  }
-
-  #tellCommitted(): void {
-    this.#answers.commit(this.#voter.committedIndex);
-    this.#onCommit();
-  }
-
-  /** Time never goes back in the log, whatever the clock does. */
-  #appendedAt(): number {
-    return Math.max(this.#clock.now(), this.#log.lastAppendedAt);
-  }
-
-  // --- trouble -----------------------------------------------------------------------------------
-
-  #fail(error: ProglogError): void {
-    const tookBack = error.code === "RESOURCE_EXHAUSTED";
-    if (tookBack) this.#voter.tookBack();
-    else this.#voter.died();
-    this.#tellCommitted();
+  /** What was proposed may be in the log or not; a refusal put nothing there. */
+  #abandon(error: ProglogError): void {
     const refused = notAppended(error);
-    this.#answers.fail(this.#voter.committedIndex, tookBack ? refused : error, refused);
-    if (tookBack && this.#established) return;
-    if (!tookBack) this.#failure = refused;
-    this.#observer.log("error", "replica.append-failed", { code: error.code });
-    this.#refuseAll(refused);
+    this.#answers.fail(this.#consensus.commitIndex, error, refused);
+    this.#refusals.fail(refused);
+    this.#tellIdle();
   }
 
   /** For those that nothing was decided about yet. */
@@ -207,6 +233,14 @@ export class AppendLoop {
       this.#queue.answered(next);
       next.fail(error);
     }
+    this.#tellIdle();
+  }
+
+  #tellIdle(): void {
+    if (this.#idleWaiters.length === 0 || this.#queue.unanswered > 0) return;
+    const waiters = this.#idleWaiters;
+    this.#idleWaiters = [];
+    for (const resolve of waiters) resolve();
   }
 
   /**
@@ -217,7 +251,7 @@ export class AppendLoop {
     this.#cancelSweep ??= this.#clock.after(limits.abandonedSweepIntervalMs, () => {
       this.#cancelSweep = undefined;
       let watched = false;
-      for (const proposals of [this.#answers, this.#queue]) {
+      for (const proposals of [this.#answers, this.#refusals, this.#queue]) {
         for (const proposal of proposals) {
           if (proposal.signal !== undefined && !proposal.abandonIfAborted()) watched = true;
         }
@@ -232,4 +266,14 @@ export function refuseEarly(caught: unknown, { stream }: AppendOptions): Proglog
   const error = notAppended(ProglogError.from(caught));
   if (stream !== undefined) stream.failed ??= error;
   return error;
+}
+
+function stopping(): ProglogError {
+  return new ProglogError("UNAVAILABLE", "the server is stopping");
+}
+
+function leadershipLost(): ProglogError {
+  const message =
+    "leadership was lost before the append was committed; it may be in the log or not";
+  return new ProglogError("UNAVAILABLE", message);
 }

@@ -11,6 +11,8 @@ export interface Turn {
   readonly appendedAt: number;
   /** Why nothing may be added now, if so. */
   readonly admission: ProglogError | undefined;
+  /** There are others who might lead by now: a refusal waits until they have said that they do not. */
+  readonly confirmsRefusals: boolean;
 }
 
 /** The log as it stands at a decision, its uncommitted tail included. */

@@ -1,30 +1,40 @@
 /**
- * # replica: the loop between the services and the log
+ * # replica: the loop between the services, the core and the log
  *
- * Callers give appends; each gets one answer. One turn of the loop (`append-loop.ts`) is
+ * The core (`raft`) decides and does nothing; the log does and decides nothing. Here is who drives
+ * both, for one replica of one log, alone or among others, by the same code:
  *
- *     decide and append (sequencer.ts) → make durable and commit (sole-voter.ts) → answer (answers.ts)
+ *     input → step → persist ∥ send → apply → answer          (consensus.ts)
  *
- * and everything that arrives during a turn shares the next: that is how one fsync serves many. The
- * three steps know nothing of each other, so that agreement among several replicas can take the place
- * of the second. Decisions (`decision.ts`, `producers.ts`) are plain functions of the log's content.
+ * Messages and ticks go into the core (`mail.ts`), and what it asks for is done: entries are made
+ * durable (`persister.ts`), messages leave, what is committed is applied (`applier.ts`). Whenever this
+ * replica leads and its disk is free, the appends that wait are decided in one group
+ * (`append-loop.ts`, `sequencer.ts`, `decision.ts`) and proposed; all that arrive while a sync runs
+ * share the next. Reads that must be fresh share rounds (`read-rounds.ts`), damage is mended with
+ * entries of others (`repair.ts`), members come and go (`members.ts`). Links, time and chance are ports
+ * (`ports.ts`), so that a simulator can run this very code.
  *
- * Invariants: everything is decided once, at append, against the whole log of this replica, its
- * uncommitted tail included, and only after an entry of the present term is committed; nothing is
- * told, neither success nor refusal, before what it was decided by is committed; an error carries
- * `notAppended` only when nothing of this attempt can be in the log; readers see what is committed.
+ * Invariants: nothing is acknowledged, to a client or to a peer, before the sync that covers it;
+ * everything is decided once, by the leader, at append, against its whole log, the uncommitted tail
+ * included, and only after an entry of its term is committed; nothing is told, neither success nor
+ * refusal, before what it was decided by is committed; an error carries `notAppended` only when nothing
+ * of this attempt can be in the log; readers see what is committed; nobody here waits for a timer of its
+ * own, or for anything but the ports and the log.
  *
- * Left out on purpose: who may append (the services ask), how bytes reach the disk (`log`), and for
- * now the other replicas (Ongaro and Ousterhout, "In Search of an Understandable Consensus
- * Algorithm", 2014: a configuration of one voter elects itself and commits what it has).
+ * Left out on purpose: who may append (the services ask), how bytes reach the disk (`log`) and the
+ * other side (`transport`), and who should be a member (`membership`). Leases for reads (thesis 6.4.1):
+ * they trust clocks.
  */
 export type {
+  PeerDescription,
   ReplicaOptions,
+  ReplicaStatus,
   ReplicaTiming,
   ServerDescription,
   ServerInfo,
   ServersInfo,
 } from "./options.ts";
+export type { Members } from "./members.ts";
 export { noPeers } from "./ports.ts";
 export type {
   FetchedEntries,

@@ -1,4 +1,12 @@
-import type { Clock, Gunzip, Observer, Random } from "../base/index.ts";
+import type {
+  Clock,
+  Configuration,
+  ConfigurationMember,
+  Gunzip,
+  Observer,
+  Random,
+} from "../base/index.ts";
+import type { ReplicaId, RoleName } from "../raft/index.ts";
 import type { Peers } from "./ports.ts";
 import type { ProducerTable } from "./producers.ts";
 import type { ReplicaLog } from "./replica-log.ts";
@@ -30,6 +38,26 @@ export interface ServerDescription {
   readonly fsyncRelaxed: boolean;
 }
 
+/** What another server is known by; what is not known may be left out. */
+export type PeerDescription = Partial<
+  Pick<ServerInfo, "rpcAddress" | "httpAddress" | "highWatermark" | "fsyncRelaxed">
+>;
+
+/** Where a replica stands. */
+export interface ReplicaStatus {
+  readonly role: RoleName;
+  readonly term: number;
+  /** 0: nobody is known to lead. */
+  readonly leader: ReplicaId;
+  readonly commitIndex: number;
+  /** The last index in the log, durable or not. */
+  readonly lastIndex: number;
+  /** The one that is in force here. */
+  readonly configuration: Configuration;
+  /** It lost something, and neither votes nor counts until it is whole again. */
+  readonly damaged: boolean;
+}
+
 /** The beat of a replica; everything it waits for is counted in ticks. */
 export interface ReplicaTiming {
   readonly tickMs: number;
@@ -49,6 +77,9 @@ export interface ReplicaOptions {
   readonly name?: string | undefined;
   /** Asked at each `servers()`: addresses are known only once the listeners are bound. */
   readonly describe: () => ServerDescription;
+  /** What is known of another server of the cluster. */
+  readonly describePeer?:
+    ((member: ConfigurationMember) => PeerDescription | undefined) | undefined;
   /** Without it, compressed batches are refused as `UNSUPPORTED_COMPRESSION`. */
   readonly gunzip?: Gunzip | undefined;
   readonly clock?: Clock | undefined;

@@ -23,7 +23,7 @@ import {
 
 test("an empty log is led in term 1, and its first entry is a no-op", async () => {
   const { log, replica } = await startFixture();
-  assert.deepEqual(log.savedHardStates, [{ term: 1, vote: 7 }]);
+  assert.deepEqual(log.savedHardStates, [], "the vote in term 1 came with the log");
   assert.equal(replica.term, 1);
   assert.deepEqual(
     log.entries.map(({ type, term, index }) => ({ type, term, index })),
@@ -43,7 +43,7 @@ test("every later start raises the term before anything is appended", async () =
   }
   assert.deepEqual(
     log.savedHardStates.map(({ term }) => term),
-    [1, 2, 3],
+    [2, 3],
   );
 });
 
@@ -61,9 +61,13 @@ test("a log with other voters is not led alone", async () => {
   const prepare = (log: FakeLog): void => {
     const alone = log.control.configuration;
     const configuration: Configuration = { ...alone, voters: [...alone.voters, other] };
-    Object.defineProperty(log, "control", { value: { ...log.control, configuration } });
+    Object.defineProperty(log, "hardState", { value: { ...log.hardState, configuration } });
   };
-  await rejects(startFixture(prepare), "CONFIGURATION", false);
+  const { log, replica } = await startFixture(prepare);
+  assert.equal(replica.status.role, "follower");
+  await rejects(replica.append(record), "NOT_LEADER", true);
+  assert.equal(log.entries.length, 0);
+  await replica.close();
 });
 
 test("it is the commit log that the services ask for", async () => {

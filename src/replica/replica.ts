@@ -2,20 +2,40 @@ import {
   AssertionError,
   assert,
   checkRecord,
+  limits,
   ProglogError,
   silentObserver,
   systemClock,
+  systemRandom,
   validateBatch,
 } from "../base/index.ts";
-import type { AppendAnswer, AppendOptions, ProducerIdentity, RecordInput } from "../base/index.ts";
+import type {
+  AppendAnswer,
+  AppendOptions,
+  ConfigurationMember,
+  ProducerIdentity,
+  RecordInput,
+} from "../base/index.ts";
+import type { ReadState, ReplicaId } from "../raft/index.ts";
 import { AppendLoop, refuseEarly } from "./append-loop.ts";
 import { abortError, batchStamp, checkConditions, checkOffset } from "./checks.ts";
-import type { ReplicaOptions, ServersInfo } from "./options.ts";
+import { Consensus } from "./consensus.ts";
+import { Members } from "./members.ts";
+import type {
+  ReplicaOptions,
+  ReplicaStatus,
+  ReplicaTiming,
+  ServerInfo,
+  ServersInfo,
+} from "./options.ts";
+import { noPeers } from "./ports.ts";
+import type { PeerMessage, ReplicaPorts } from "./ports.ts";
 import { checkProducerName } from "./producer-codec.ts";
 import type { ProducerContent } from "./proposals.ts";
+import { ReadRounds } from "./read-rounds.ts";
+import { Repair } from "./repair.ts";
 import { Retention } from "./retention.ts";
 import type { RetentionRule } from "./retention.ts";
-import { SoleVoter } from "./sole-voter.ts";
 
 /**
  * The commit log of one server, as its services see it: appends go through the loop, reads see what
@@ -24,47 +44,96 @@ import { SoleVoter } from "./sole-voter.ts";
 export class Replica implements AsyncDisposable {
   readonly name: string;
   readonly #options: ReplicaOptions;
-  readonly #voter: SoleVoter;
+  readonly #consensus: Consensus;
   readonly #loop: AppendLoop;
+  readonly #reads: ReadRounds;
   readonly #retention: Retention;
+  readonly #repair: Repair;
+  readonly #members: Members;
   readonly #listeners = new Set<() => void>();
   /** What the listeners were last told of. */
   #highWatermark: number;
+  /** Waits for the first leadership of an only voter, or for a reason why there is none yet. */
+  #starting:
+    { readonly resolve: () => void; readonly reject: (error: ProglogError) => void } | undefined;
 
-  private constructor(options: ReplicaOptions) {
-    const { log, producers } = options;
+  private constructor(options: ReplicaOptions, ports: ReplicaPorts, consensus: Consensus) {
+    const { log, producers, replicaId } = options;
     this.name = options.name ?? "default";
     this.#options = options;
-    this.#voter = new SoleVoter(log, options.replicaId);
-    this.#highWatermark = this.#voter.committedOffset;
-    const ports = {
-      clock: options.clock ?? systemClock,
-      observer: options.observer ?? silentObserver,
-      schedule: options.schedule ?? ((task: () => void) => void setImmediate(task)),
-    };
-    const onCommit = (): void => this.#tellListeners();
-    this.#loop = new AppendLoop({ ...ports, log, producers, voter: this.#voter, onCommit });
-    this.#retention = new Retention({ ...ports, log, loop: this.#loop });
+    this.#consensus = consensus;
+    this.#highWatermark = consensus.commitOffset;
+    const leaderName = (): string | undefined => this.#nameOf(consensus.leader);
+    this.#loop = new AppendLoop({ ...ports, log, producers, consensus, leaderName });
+    this.#reads = new ReadRounds({
+      ...ports,
+      begin: () => consensus.readIndex(),
+      appliedIndex: () => consensus.commitIndex,
+      wake: () => consensus.wake(),
+      roundMs: consensus.timing.tickMs * consensus.timing.electionTimeoutTicks,
+    });
+    const trimMore = (): void => consensus.trimMore();
+    this.#retention = new Retention({ ...ports, log, loop: this.#loop, trimMore });
+    this.#members = new Members(consensus);
+    this.#repair = new Repair({
+      ...ports,
+      log,
+      name: this.name,
+      replicaId,
+      commitIndex: () => consensus.commitIndex,
+      sources: () => this.#sources(),
+      isIdle: () => consensus.isIdle,
+      onMended: () => consensus.repaired(),
+      onFailed: (error) => consensus.fail(error),
+    });
   }
 
   /**
-   * Resolves once the replica leads: its vote in a new term is durable, and so is a first entry of
-   * it. A full disk may delay that entry; then reads are served, and each append tries again.
+   * Opens the log for the cluster. An only voter leads when this resolves: its vote in a new term is
+   * durable, and so is a first entry of it; a full disk may delay that entry, then reads are served,
+   * and each append tries again. With others this resolves at once, and who leads will be seen.
    */
   static async start(options: ReplicaOptions): Promise<Replica> {
-    const replica = new Replica(options);
-    await replica.#voter.campaign();
-    await replica.#loop.start();
-    replica.#retention.start();
+    const ports = portsOf(options);
+    const { log, replicaId, name = "default" } = options;
+    const timing = timingOf(options);
+    const consensus = await Consensus.open({ ...ports, log, name, replicaId, timing });
+    const replica = new Replica(options, ports, consensus);
+    await replica.#start();
     return replica;
   }
 
+  /** A message from another replica, whose sender the link has checked. */
+  receive(message: PeerMessage): void {
+    this.#consensus.receive(message);
+  }
+
+  /** A link to a replica broke: what was on its way may be lost. */
+  unreachable(replicaId: ReplicaId): void {
+    this.#consensus.unreachable(replicaId);
+  }
+
+  get status(): ReplicaStatus {
+    const { role, term, leader, commitIndex, lastIndex, configuration, damaged } = this.#consensus;
+    return { role, term, leader, commitIndex, lastIndex, configuration, damaged };
+  }
+
+  /** Who takes part; changes are the leader's to make. */
+  get members(): Members {
+    return this.#members;
+  }
+
+  /** Asks another voter to lead; it takes up to an election timeout, and may come to nothing. */
+  transferLeadership(target: ReplicaId): void {
+    this.#consensus.transferLeadership(target);
+  }
+
   get term(): number {
-    return this.#voter.term;
+    return this.#consensus.term;
   }
 
   get committedIndex(): number {
-    return this.#voter.committedIndex;
+    return this.#consensus.commitIndex;
   }
 
   /** The first offset that can be read. */
@@ -128,6 +197,8 @@ export class Replica implements AsyncDisposable {
   ): Promise<readonly Uint8Array[]> {
     if (signal?.aborted === true) throw abortError(signal);
     checkOffset(offset);
+    // Above what is known here others may know more; below the start nobody has anything.
+    if (offset > this.#highWatermark) await this.readBarrier(signal);
     const limitOffset = this.#highWatermark;
     if (offset < this.lowestOffset || offset > limitOffset) throw this.#outOfRange(offset);
     if (offset === limitOffset) return [];
@@ -142,9 +213,14 @@ export class Replica implements AsyncDisposable {
     return this.#options.log.readCached(offset, { maxBytes, limitOffset });
   }
 
-  /** The only voter knows of everything that is committed; nobody needs to be asked. */
+  /**
+   * Resolves once this replica has everything that was committed before the call (ReadIndex).
+   * `UNAVAILABLE` when no leader confirms it in time. An only voter has nobody to ask.
+   */
   readBarrier(signal?: AbortSignal): Promise<void> {
-    return signal?.aborted === true ? Promise.reject(abortError(signal)) : Promise.resolve();
+    if (signal?.aborted === true) return Promise.reject(abortError(signal));
+    if (this.#consensus.isAlone) return Promise.resolve();
+    return this.#reads.barrier(signal);
   }
 
   /** The first committed offset appended at or after a time (ms since 1970). */
@@ -163,13 +239,25 @@ export class Replica implements AsyncDisposable {
   }
 
   servers(): ServersInfo {
-    const { clusterId, ...server } = this.#options.describe();
-    const highWatermark = this.#highWatermark;
-    return {
-      clusterId,
-      term: this.term,
-      servers: [{ ...server, isLeader: this.#loop.isLeading, role: "voter", highWatermark }],
+    const { clusterId, ...own } = this.#options.describe();
+    const { replicaId, describePeer } = this.#options;
+    const { voters, votersOutgoing, learners, learnersNext } = this.#consensus.configuration;
+    const servers = new Map<ReplicaId, ServerInfo>();
+    const add = (member: ConfigurationMember, role: ServerInfo["role"]): void => {
+      const isOwn = member.replicaId === replicaId;
+      const other = { rpcAddress: "", httpAddress: "", fsyncRelaxed: false, highWatermark: 0 };
+      servers.set(member.replicaId, {
+        ...other,
+        ...(isOwn ? own : describePeer?.(member)),
+        id: isOwn ? own.id : member.name,
+        role,
+        isLeader: isOwn ? this.#loop.isLeading : member.replicaId === this.#consensus.leader,
+        ...(isOwn ? { highWatermark: this.#highWatermark } : {}),
+      });
     };
+    for (const member of [...learners, ...learnersNext]) add(member, "learner");
+    for (const member of [...votersOutgoing, ...voters]) add(member, "voter");
+    return { clusterId, term: this.term, servers: [...servers.values()] };
   }
 
   /** How much of the log is kept from now on; the same on every replica, and after a restart. */
@@ -188,6 +276,11 @@ export class Replica implements AsyncDisposable {
   async close(): Promise<void> {
     this.#retention.stop();
     await this.#loop.close();
+    await this.#repair.close();
+    await this.#consensus.close();
+    const closed = new ProglogError("UNAVAILABLE", "the server is stopping");
+    this.#reads.fail(closed);
+    this.#members.fail(closed);
     this.#listeners.clear();
   }
 
@@ -195,10 +288,85 @@ export class Replica implements AsyncDisposable {
     return this.close();
   }
 
+  async #start(): Promise<void> {
+    const isAlone = this.#consensus.isAlone;
+    const started = new Promise<void>((resolve, reject) => {
+      this.#starting = { resolve, reject };
+    });
+    this.#consensus.start({
+      turn: () => this.#turn(),
+      decide: () => this.#loop.decide(),
+      committed: () => this.#committed(),
+      roleChanged: () => this.#roleChanged(),
+      confirmed: (reads) => this.#confirmed(reads),
+      tookBack: (error) => this.#tookBack(error),
+      died: (error) => this.#died(error),
+      received: (message) => this.#repair.take(message),
+      holdsAppends: () => this.#repair.holdsAppends,
+    });
+    this.#retention.start();
+    if (isAlone) await started;
+    else this.#repair.start();
+    if (this.#consensus.damaged && !this.#repair.isNeeded()) this.#consensus.repaired();
+  }
+
+  #turn(): void {
+    this.#reads.start();
+    this.#loop.campaignIfWanted();
+  }
+
+  #committed(): void {
+    if (this.#loop.isLeading) this.#starting?.resolve();
+    this.#loop.committed();
+    this.#reads.applied();
+    this.#members.applied();
+    this.#tellListeners();
+  }
+
+  #roleChanged(): void {
+    this.#loop.roleChanged();
+    if (this.#consensus.isLeader) return;
+    this.#members.fail(new ProglogError("UNAVAILABLE", "leadership was lost"));
+  }
+
+  #confirmed(reads: readonly ReadState[]): void {
+    for (const read of reads) {
+      this.#loop.confirmed(read.readId);
+      this.#reads.answered(read);
+    }
+  }
+
+  #tookBack(error: ProglogError): void {
+    this.#starting?.resolve();
+    this.#loop.tookBack(error);
+    this.#tellListeners();
+  }
+
+  #died(error: ProglogError): void {
+    this.#starting?.reject(error);
+    this.#loop.died(error);
+    this.#reads.fail(error);
+    this.#members.fail(error);
+  }
+
+  #sources(): readonly ReplicaId[] {
+    const { voters, votersOutgoing } = this.#consensus.configuration;
+    const { leader } = this.#consensus;
+    const others = [...voters, ...votersOutgoing].map(({ replicaId }) => replicaId);
+    const ids = new Set(leader === 0 ? others : [leader, ...others]);
+    ids.delete(this.#options.replicaId);
+    return [...ids];
+  }
+
+  #nameOf(id: ReplicaId): string | undefined {
+    const { voters, votersOutgoing } = this.#consensus.configuration;
+    return [...voters, ...votersOutgoing].find(({ replicaId }) => replicaId === id)?.name;
+  }
+
   #tellListeners(): void {
-    const { committedOffset } = this.#voter;
-    if (committedOffset === this.#highWatermark) return;
-    this.#highWatermark = committedOffset;
+    const { commitOffset } = this.#consensus;
+    if (commitOffset === this.#highWatermark) return;
+    this.#highWatermark = commitOffset;
     for (const listener of this.#listeners) listener();
   }
 
@@ -218,4 +386,19 @@ export class Replica implements AsyncDisposable {
 function reject(caught: unknown, options: AppendOptions): Promise<never> {
   if (caught instanceof AssertionError) throw caught;
   return Promise.reject(refuseEarly(caught, options));
+}
+
+function portsOf(options: ReplicaOptions): ReplicaPorts {
+  return {
+    peers: options.peers ?? noPeers,
+    clock: options.clock ?? systemClock,
+    random: options.random ?? systemRandom,
+    observer: options.observer ?? silentObserver,
+    schedule: options.schedule ?? ((task: () => void) => void setImmediate(task)),
+  };
+}
+
+function timingOf({ timing }: ReplicaOptions): ReplicaTiming {
+  const { tickMs, heartbeatTicks, electionTimeoutTicks } = limits;
+  return { tickMs, heartbeatTicks, electionTimeoutTicks, ...timing };
 }

@@ -13,6 +13,8 @@ export interface RetentionRule {
 export interface RetentionParts {
   readonly log: ReplicaLog;
   readonly loop: AppendLoop;
+  /** Goes on removing what an earlier log start could not remove in one pass. */
+  readonly trimMore: () => void;
   readonly clock: Clock;
   readonly observer: Observer;
 }
@@ -24,6 +26,7 @@ export interface RetentionParts {
 export class Retention {
   readonly #log: ReplicaLog;
   readonly #loop: AppendLoop;
+  readonly #trimMore: () => void;
   readonly #clock: Clock;
   readonly #observer: Observer;
   #cancel: (() => void) | undefined;
@@ -31,6 +34,7 @@ export class Retention {
   constructor(parts: RetentionParts) {
     this.#log = parts.log;
     this.#loop = parts.loop;
+    this.#trimMore = parts.trimMore;
     this.#clock = parts.clock;
     this.#observer = parts.observer;
   }
@@ -72,7 +76,7 @@ export class Retention {
     const planned = (): LogStart | undefined => this.#log.planRetention(this.#clock.now());
     const plan = (): LogStart => planned() ?? this.#log.control.logStart;
     try {
-      if (planned() === undefined) this.#loop.trimMore();
+      if (!this.#loop.isLeading || planned() === undefined) this.#trimMore();
       else await this.#loop.propose({ kind: "logStart", plan }, {});
     } catch (error) {
       if (!(error instanceof ProglogError)) throw error;

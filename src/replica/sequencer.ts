@@ -1,7 +1,6 @@
-import { assert, BatchBuilder, limits, stampBatch } from "../base/index.ts";
-import type { ProglogError } from "../base/index.ts";
+import { assert, BatchBuilder, limits, ProglogError, stampBatch } from "../base/index.ts";
 import { encodeLogStart, ENTRY_TYPE } from "../log/index.ts";
-import type { EntryType } from "../log/index.ts";
+import type { Entry, EntryType } from "../log/index.ts";
 import type { Answers } from "./answers.ts";
 import { decide } from "./decision.ts";
 import type { Turn } from "./decision.ts";
@@ -9,16 +8,24 @@ import { encodeProducerCreated } from "./producer-codec.ts";
 import type { ProducerBatch } from "./producer-codec.ts";
 import type { ProducerTable } from "./producers.ts";
 import type { LogStartContent, ProducerContent, Proposal, ProposalQueue } from "./proposals.ts";
-import type { ReplicaLog } from "./replica-log.ts";
+import type { Refusals } from "./refusals.ts";
+
+/** The end of the log as the leader sees it, where its entries go. */
+export interface Appending {
+  readonly lastIndex: number;
+  readonly nextOffset: number;
+  /** False when leadership is just ending. */
+  append(entry: Entry): boolean;
+}
 
 export interface SequencerParts {
-  readonly log: ReplicaLog;
+  readonly log: Appending;
   readonly producers: ProducerTable;
   readonly queue: ProposalQueue;
   readonly answers: Answers;
+  /** Takes refusals by what the log holds, which may only be told when leadership is confirmed. */
+  readonly refusals: Refusals;
 }
-
-const NO_BYTES = new Uint8Array(0);
 
 /**
  * Gives proposals their places: decides each against the whole log of this replica, its uncommitted
@@ -32,10 +39,11 @@ const NO_BYTES = new Uint8Array(0);
  *   its caller.
  */
 export class Sequencer {
-  readonly #log: ReplicaLog;
+  readonly #log: Appending;
   readonly #producers: ProducerTable;
   readonly #queue: ProposalQueue;
   readonly #answers: Answers;
+  readonly #refusals: Refusals;
   readonly #builder = new BatchBuilder();
 
   constructor(parts: SequencerParts) {
@@ -43,6 +51,7 @@ export class Sequencer {
     this.#producers = parts.producers;
     this.#queue = parts.queue;
     this.#answers = parts.answers;
+    this.#refusals = parts.refusals;
   }
 
   /** Decides what waits, up to one group write. The log's own errors are thrown. */
@@ -64,11 +73,6 @@ export class Sequencer {
         this.#sequenceAlone(head, turn);
       }
     }
-  }
-
-  /** The first entry of a leader's term: what was there before is committed with it. */
-  appendNoop(turn: Pick<Turn, "term" | "appendedAt">): void {
-    this.#append(ENTRY_TYPE.noop, turn, 0, NO_BYTES);
   }
 
   /** Packs records from the front of the queue into one batch; returns what they count for. */
@@ -160,7 +164,8 @@ export class Sequencer {
 
   #refuse(proposal: Proposal, turn: Turn, error: ProglogError, waitIndex: number): void {
     proposal.refuse(error, waitIndex);
-    this.#tellOrWait(proposal, turn);
+    if (waitIndex > 0 && turn.confirmsRefusals) this.#refusals.add(proposal);
+    else this.#tellOrWait(proposal, turn);
   }
 
   #tellOrWait(proposal: Proposal, turn: Turn): void {
@@ -176,6 +181,9 @@ export class Sequencer {
   ): void {
     const { lastIndex, nextOffset: baseOffset } = this.#log;
     const index = lastIndex + 1;
-    this.#log.append({ index, term, type, baseOffset, appendedAt, recordCount, payload });
+    const entry = { index, term, type, baseOffset, appendedAt, recordCount, payload };
+    if (!this.#log.append(entry)) {
+      throw new ProglogError("UNAVAILABLE", "leadership ended while the append was being decided");
+    }
   }
 }

@@ -1,6 +1,13 @@
 import { ProglogError, soleVoter } from "../../base/index.ts";
 import { decodeLogStart, ENTRY_TYPE } from "../../log/index.ts";
-import type { Entry, HardState, LogStart, SideState } from "../../log/index.ts";
+import type {
+  Entry,
+  HardState,
+  LogStart,
+  ReadEntriesOptions,
+  SideState,
+  TermRun,
+} from "../../log/index.ts";
 import type { ReplicaLog } from "../replica-log.ts";
 
 interface PendingSync {
@@ -41,6 +48,12 @@ export class FakeLog implements ReplicaLog {
   constructor(state: SideState) {
     this.state = state;
   }
+
+  readonly commitIndex = 0;
+  readonly firstIndex = 1;
+  readonly damage: ReplicaLog["damage"] = [];
+  readonly tailDamage: ReplicaLog["damage"] = [];
+  readonly space: ReplicaLog["space"] = { freeBytes: Infinity, reserveBytes: 0 };
 
   get lastIndex(): number {
     return this.entries.length;
@@ -138,6 +151,38 @@ export class FakeLog implements ReplicaLog {
     await Promise.resolve();
     this.savedHardStates.push({ term: next.term, vote: next.vote });
     this.#hardState = { ...next, installing: 0 };
+  }
+
+  termRuns(): Promise<TermRun[]> {
+    const runs: TermRun[] = [{ fromIndex: 0, term: 0 }];
+    for (const { index, term } of this.entries) {
+      if (runs.at(-1)?.term !== term) runs.push({ fromIndex: index, term });
+    }
+    return Promise.resolve(runs);
+  }
+
+  readEntries(fromIndex: number, { toIndex }: ReadEntriesOptions): Promise<Entry[]> {
+    return Promise.resolve(this.entries.slice(fromIndex - 1, toIndex));
+  }
+
+  lastConfiguration(): Promise<undefined> {
+    return Promise.resolve(undefined);
+  }
+
+  prefixMarker(): Promise<undefined> {
+    return Promise.resolve(undefined);
+  }
+
+  mend(): Promise<boolean> {
+    return Promise.resolve(false);
+  }
+
+  reset(): Promise<void> {
+    return Promise.reject(new Error("no marker comes to an only voter"));
+  }
+
+  truncateBack(): Promise<void> {
+    return Promise.reject(new Error("an only voter cuts nothing"));
   }
 
   readBatches(

@@ -1,0 +1,124 @@
+import { assert, ProglogError } from "../base/index.ts";
+import type { Configuration } from "../base/index.ts";
+import type { Entry as LogEntry } from "../log/index.ts";
+import type { Message, Raft, ReplicaId } from "../raft/index.ts";
+import { checkReceived, toCore, toLog } from "./entries.ts";
+import type { Peers, RaftEnvelope, ReplicaPorts } from "./ports.ts";
+
+export interface MailParts extends Pick<ReplicaPorts, "peers" | "clock" | "observer"> {
+  readonly name: string;
+  readonly core: () => Raft;
+  /** Free space on the disk of this replica. */
+  readonly freeBytes: () => number;
+  /** Where the record after an entry goes, as far as memory tells. */
+  readonly offsetAfter: (index: number) => number | undefined;
+}
+
+const NO_ENTRIES: readonly LogEntry[] = [];
+
+/**
+ * The core's messages, out and in: what it knows as an entry travels in the log's own shape, with
+ * offset and time, and is checked when it arrives. Remembers what the others have said of themselves.
+ */
+export class Mail {
+  readonly #parts: MailParts;
+  readonly #peers: Peers;
+  readonly #freeBytes = new Map<ReplicaId, number>();
+  readonly #heardAt = new Map<ReplicaId, number>();
+  readonly #matched = new Map<ReplicaId, number>();
+  readonly #startedAt: number;
+
+  constructor(parts: MailParts) {
+    this.#parts = parts;
+    this.#peers = parts.peers;
+    this.#startedAt = parts.clock.monotonic();
+  }
+
+  send(message: Message): void {
+    const { name: log, freeBytes } = this.#parts;
+    const { from, to } = message;
+    const addressed = { kind: "raft", log, from, to, freeBytes: freeBytes() } as const;
+    if (message.kind !== "appendEntries" || message.entries.length === 0) {
+      this.#peers.send({ ...addressed, message, entries: NO_ENTRIES });
+      return;
+    }
+    const entries = message.entries.map((entry) => {
+      const shape = toLog(entry);
+      assert(shape !== undefined, "an entry has its place before it is sent");
+      return shape;
+    });
+    this.#peers.send({ ...addressed, message: { ...message, entries: [] }, entries });
+  }
+
+  /** Gives a message to the core, unless what came with it does not continue the log. */
+  take(envelope: RaftEnvelope): void {
+    const { from, message, entries, freeBytes } = envelope;
+    if (message.from !== from) {
+      this.#refused("address");
+      return;
+    }
+    this.heard(from);
+    this.#freeBytes.set(from, freeBytes);
+    this.#note(message);
+    if (message.kind !== "appendEntries" || entries.length === 0) {
+      this.#step(message);
+      return;
+    }
+    try {
+      const { previousIndex: index } = message;
+      const nextOffset = this.#parts.offsetAfter(index);
+      checkReceived(entries, nextOffset === undefined ? undefined : { index, nextOffset });
+      this.#step({ ...message, entries: entries.map(toCore) });
+    } catch (error) {
+      if (!(error instanceof ProglogError)) throw error;
+      this.#refused(error.code);
+    }
+  }
+
+  heard(from: ReplicaId): void {
+    this.#heardAt.set(from, this.#parts.clock.monotonic());
+  }
+
+  /** How long nothing was heard of a replica, at most since this one has started. */
+  silentMs(replicaId: ReplicaId): number {
+    const since = this.#heardAt.get(replicaId) ?? this.#startedAt;
+    return this.#parts.clock.monotonic() - since;
+  }
+
+  /** The last index that a follower has acknowledged to this leader. */
+  matched(replicaId: ReplicaId): number | undefined {
+    return this.#matched.get(replicaId);
+  }
+
+  /** The least free space that one of the voters has told of since this replica leads. */
+  freeBytesOf({ voters, votersOutgoing }: Configuration): number {
+    let least = Number.POSITIVE_INFINITY;
+    for (const { replicaId } of [...voters, ...votersOutgoing]) {
+      least = Math.min(least, this.#freeBytes.get(replicaId) ?? least);
+    }
+    return least;
+  }
+
+  /** Another leadership: what was said to the last one no longer counts. */
+  forget(): void {
+    this.#freeBytes.clear();
+    this.#matched.clear();
+  }
+
+  #note(message: Message): void {
+    if (message.kind !== "appendEntriesResponse" || message.rejected) return;
+    const core = this.#parts.core();
+    if (core.role !== "leader" || message.term !== core.term) return;
+    this.#matched.set(message.from, message.index);
+  }
+
+  #step(message: Message): void {
+    const result = this.#parts.core().step(message);
+    if (result.kind === "refused") this.#refused(result.reason);
+  }
+
+  #refused(reason: string): void {
+    this.#parts.observer.count("raft_messages_refused_total");
+    this.#parts.observer.log("debug", "replica.message-refused", { reason });
+  }
+}

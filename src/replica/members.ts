@@ -1,0 +1,111 @@
+import { limits, ProglogError } from "../base/index.ts";
+import type { Configuration, ConfigurationMember } from "../base/index.ts";
+import type { ConfigurationOperation, ReplicaId } from "../raft/index.ts";
+import type { Consensus } from "./consensus.ts";
+
+interface Change {
+  readonly index: number;
+  readonly resolve: () => void;
+  readonly reject: (error: ProglogError) => void;
+}
+
+/**
+ * Who takes part, changed by the leader (thesis chapter 4). A member comes in as a learner and votes
+ * once it has caught up. A known name with a new id is a replica whose disk was lost: its old self is
+ * removed in the same change that lets the new one vote, so that the old promises are counted until
+ * the new ones are.
+ */
+export class Members {
+  readonly #consensus: Consensus;
+  #changes: Change[] = [];
+
+  constructor(consensus: Consensus) {
+    this.#consensus = consensus;
+  }
+
+  /**
+   * Adds a learner; nothing happens when it takes part already. `CONFIGURATION` when another replica
+   * of this name was heard of within the last ten seconds.
+   */
+  async addLearner(member: ConfigurationMember): Promise<void> {
+    if (this.#all().some(({ replicaId }) => replicaId === member.replicaId)) return;
+    for (const old of this.#namesakes(member)) this.#refuseAlive(old);
+    await this.#change([{ kind: "addLearner", member }]);
+  }
+
+  /** Lets a learner vote, in place of an earlier replica of its name. `UNAVAILABLE` while it is behind. */
+  async promote(replicaId: ReplicaId): Promise<void> {
+    const { learners } = this.#consensus.configuration;
+    const member = learners.find((learner) => learner.replicaId === replicaId);
+    if (member === undefined) throw refused(`replica ${replicaId} is no learner`);
+    if (!this.isCaughtUp(replicaId)) {
+      throw new ProglogError("UNAVAILABLE", `${member.name} has not caught up yet`);
+    }
+    const old = this.#namesakes(member);
+    for (const namesake of old) this.#refuseAlive(namesake);
+    await this.#change([
+      { kind: "addVoter", member },
+      ...old.map((namesake) => ({ kind: "remove", member: namesake }) as const),
+    ]);
+  }
+
+  async remove(replicaId: ReplicaId): Promise<void> {
+    const member = this.#all().find((each) => each.replicaId === replicaId);
+    if (member !== undefined) await this.#change([{ kind: "remove", member }]);
+  }
+
+  /** Whether a follower has all that was committed here when it last said so. */
+  isCaughtUp(replicaId: ReplicaId): boolean {
+    const matched = this.#consensus.matched(replicaId);
+    return matched !== undefined && matched >= this.#consensus.commitIndex;
+  }
+
+  /** More is applied. */
+  applied(): void {
+    if (this.#changes.length === 0) return;
+    const { commitIndex } = this.#consensus;
+    for (const { index, resolve } of this.#changes) if (index <= commitIndex) resolve();
+    this.#changes = this.#changes.filter(({ index }) => index > commitIndex);
+  }
+
+  /** Leadership is lost, or everything is over. */
+  fail(error: ProglogError): void {
+    const changes = this.#changes;
+    this.#changes = [];
+    for (const { reject } of changes) reject(error);
+  }
+
+  /** Proposes; resolves once the change is in force here. */
+  #change(operations: readonly ConfigurationOperation[]): Promise<void> {
+    const index = this.#consensus.proposeConfiguration({
+      version: 2,
+      transition: "auto",
+      operations,
+    });
+    return new Promise((resolve, reject) => this.#changes.push({ index, resolve, reject }));
+  }
+
+  #all(): ConfigurationMember[] {
+    const { voters, votersOutgoing, learners, learnersNext }: Configuration =
+      this.#consensus.configuration;
+    return [...voters, ...votersOutgoing, ...learners, ...learnersNext];
+  }
+
+  #namesakes({ replicaId, name }: ConfigurationMember): ConfigurationMember[] {
+    const all = this.#all().filter((each) => each.name === name && each.replicaId !== replicaId);
+    return [...new Map(all.map((each) => [each.replicaId, each])).values()];
+  }
+
+  #refuseAlive({ replicaId, name }: ConfigurationMember): void {
+    const silentMs = this.#consensus.silentMs(replicaId);
+    if (silentMs < limits.replacedSilentMs) {
+      throw refused(
+        `another replica with the name ${name} was heard of ${Math.round(silentMs)} ms ago`,
+      );
+    }
+  }
+}
+
+function refused(message: string): ProglogError {
+  return new ProglogError("CONFIGURATION", message);
+}
