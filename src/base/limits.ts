@@ -202,6 +202,12 @@ export const clientWindowBytes: number = 1 * MiB;
 export const errorTextCharsMax = 1_024;
 /** A configuration file; a longer one is a mistaken path. */
 export const configFileBytesMax: number = 1 * MiB;
+/** How often certificates and policies are looked at: a change takes effect after two looks. */
+export const fileCheckIntervalMs = 250;
+/** Lines of a policy; each costs when a decision is made for the first time. */
+export const policyLinesMax = 10_000;
+/** Decisions remembered of one version of a policy. */
+export const policyDecisionsMax = 10_000;
 /** After SIGTERM, until calls that still run are cut. */
 export const drainTimeoutMs = 10_000;
 /** One fact of a log line: a stack is told, a message of a client is not told whole. */
