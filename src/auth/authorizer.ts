@@ -1,3 +1,4 @@
+import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import { TLSSocket } from "node:tls";
 import { ProglogError } from "../base/index.ts";
@@ -19,13 +20,16 @@ export interface AuthorizerOptions {
 /** Who is at the other end of one connection, and what he may do. */
 export class AuthorizedCaller {
   readonly identity: Identity;
+  /** Where the connection comes from: `address:port`. */
+  readonly peer: string;
   readonly #policy: Reloaded<Policy> | undefined;
   /** Of one version of the policy, by the list of actions that was asked for. */
   #decisions = new Map<readonly Action[], ProglogError | undefined>();
   #version = 0;
 
-  constructor(identity: Identity, policy: Reloaded<Policy> | undefined) {
+  constructor(identity: Identity, peer: string, policy: Reloaded<Policy> | undefined) {
     this.identity = identity;
+    this.peer = peer;
     this.#policy = policy;
   }
 
@@ -83,7 +87,8 @@ export class Authorizer {
   callerOf(socket: Duplex): AuthorizedCaller {
     const known = this.#callers.get(socket);
     if (known !== undefined) return known;
-    const caller = new AuthorizedCaller(this.#identify(socket), this.#options.policy);
+    const peer = addressOf(socket);
+    const caller = new AuthorizedCaller(this.#identify(socket), peer, this.#options.policy);
     this.#callers.set(socket, caller);
     return caller;
   }
@@ -99,6 +104,11 @@ export class Authorizer {
     if (certificate === undefined) return anonymous("no client certificate");
     return identityOf(certificate, this.#options.rules());
   }
+}
+
+function addressOf(socket: Duplex): string {
+  const { remoteAddress = "unknown", remotePort = 0 } = socket as Partial<Socket>;
+  return `${remoteAddress}:${remotePort}`;
 }
 
 function anonymous(reason: string): Identity {

@@ -148,6 +148,19 @@ export const tailWaitersMax = 100_000;
 export const serverWindowBytes: number = 1 * MiB;
 /** Calls of one connection that may run at once (HTTP/2 `MAX_CONCURRENT_STREAMS`). */
 export const connectionStreamsMax = 10_000;
+/** Calls of a server that run at once, of all connections together; beyond it they are refused. */
+export const callsMax = 200_000;
+/** Connections on one port that have not said yet what they speak; the oldest goes for a new one. */
+export const handshakesMax = 4_096;
+/** How often a gRPC connection is looked at for what it costs. */
+export const connectionCheckIntervalMs = 500;
+/** What a gRPC connection may send in that time besides its calls; window updates are a thousandth. */
+export const wasteBytesPerCheck: number = 512 * KiB;
+/** Calls that a connection may break off at once (below Node's own 1,000), and again in each interval. */
+export const resetsBurstMax = 500;
+export const resetsPerCheck = 100;
+/** After a permission was revoked, until a stream whose reader does not read is cut. */
+export const revokedLingerMs = 500;
 /** Connections on one port. */
 export const connectionsMax = 20_000;
 /** Until a new connection has said what it speaks. */

@@ -11,16 +11,21 @@ import { widenWindows } from "./http2-window.ts";
 import { LogService } from "./log-service.ts";
 import type { Tails } from "./tails.ts";
 import { watching } from "./watched-call.ts";
+import type { Gate } from "./gate.ts";
+import { authorizing } from "./grpc-authorization.ts";
+import { GrpcConnections } from "./grpc-connections.ts";
 
 export interface GrpcServerOptions {
   /** Shared with the other doors of the same log. */
   readonly tails: Tails;
   /** Around every call of every service; the first is the first to see a call. */
   readonly interceptors?: readonly ServerInterceptor[];
-  /** Hears of calls that failed for no reason of theirs. */
+  /** Hears of calls that failed for no reason of theirs, and of connections that were cut. */
   readonly observer?: Observer;
   /** Hears of every call, also of those that an interceptor refuses. Absent: nobody does. */
   readonly calls?: CallObserver | undefined;
+  /** Says who may do what. Absent: everybody may do everything. */
+  readonly gate?: Gate | undefined;
 }
 
 /**
@@ -33,12 +38,14 @@ export class GrpcServer implements AsyncDisposable {
   readonly #tails: Tails;
   readonly #service: LogService;
   readonly #health = new Health(true);
-  readonly #sockets = new Set<Duplex>();
+  readonly #connections: GrpcConnections;
   #closing: Promise<void> | undefined;
 
   constructor(options: GrpcServerOptions) {
+    const { gate, observer } = options;
     this.#tails = options.tails;
-    this.#service = new LogService(options.tails, options.observer ?? silentObserver);
+    this.#connections = new GrpcConnections({ gate, observer });
+    this.#service = new LogService(options.tails, observer ?? silentObserver);
     this.#server = new Server({
       "grpc.max_receive_message_length": limits.grpcMessageBytesMax,
       "grpc.max_concurrent_streams": limits.connectionStreamsMax,
@@ -50,6 +57,8 @@ export class GrpcServer implements AsyncDisposable {
         ...(options.calls === undefined ? [] : [watching(options.calls)]),
         coalescing,
         ...(options.interceptors ?? []),
+        // The nearest to the handlers, so that the others see what it answers too.
+        ...(gate === undefined ? [] : [authorizing(gate, this.#connections)]),
       ],
     });
     this.#server.addService(LOG_METHODS, { ...this.#service.handlers() });
@@ -57,6 +66,7 @@ export class GrpcServer implements AsyncDisposable {
     reflection().addToServer(this.#server);
     this.#injector = this.#server.createConnectionInjector(ServerCredentials.createInsecure());
     widenWindows(this.#server);
+    this.#connections.watch(this.#server);
   }
 
   /** Serves a connection whose first bytes are HTTP/2's preface. */
@@ -66,9 +76,7 @@ export class GrpcServer implements AsyncDisposable {
       socket.destroy();
       return;
     }
-    this.#sockets.add(socket);
-    socket.once("close", () => this.#sockets.delete(socket));
-    this.#injector.injectConnection(socket);
+    this.#connections.accept(socket, (accepted) => this.#injector.injectConnection(accepted));
   }
 
   /** What health checks are told. */
@@ -98,7 +106,7 @@ export class GrpcServer implements AsyncDisposable {
 
   /** Without channelz the library's own `forceShutdown` knows no session to cut. */
   #cut(): void {
-    for (const socket of this.#sockets) socket.destroy();
+    this.#connections.cut();
   }
 
   async #drain(timeoutMs: number): Promise<void> {
@@ -119,6 +127,7 @@ export class GrpcServer implements AsyncDisposable {
         resolve();
       });
     });
+    this.#connections.close();
   }
 }
 

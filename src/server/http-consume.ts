@@ -40,6 +40,7 @@ export async function consumeRecords(context: GatewayContext, exchange: Exchange
   });
   stream.follow(tails, { offset, maxRecords });
   context.streams.add(stream);
+  exchange.stream = stream;
   exchange.startStream(STREAM_TYPES[kind]);
 }
 

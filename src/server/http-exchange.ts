@@ -1,12 +1,13 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Socket } from "node:net";
 import { messageOf, NOT_APPENDED_HEADER, WIRE_STATUS } from "../api/index.ts";
-import { ProglogError } from "../base/index.ts";
+import { limits, ProglogError } from "../base/index.ts";
 import type { CallKind, CallObserver, ObservedCall, Observer } from "../base/index.ts";
 import { failureOf } from "./failures.ts";
 import { declaredLength } from "./http-body.ts";
 import type { BodyReader, TooLarge } from "./http-body.ts";
 import type { HttpLimits } from "./http-limits.ts";
+import type { OpenStream } from "./http-context.ts";
 import { linger } from "./http-linger.ts";
 import type { Headers } from "./http-origin.ts";
 import { RequestFacts } from "./http-watched.ts";
@@ -36,6 +37,8 @@ export class Exchange {
    * failure of a POST carries `proglog-not-appended`.
    */
   proposed = false;
+  /** What the answer is, when it has no end of its own. */
+  stream: OpenStream | undefined;
   /** Sent with every answer. */
   headers: Headers = {};
   /** What is told of this request. */
@@ -132,6 +135,14 @@ export class Exchange {
       ...this.headers,
     });
     this.response.flushHeaders();
+  }
+
+  /** Ends an answer that goes on, and cuts it when its reader does not read that. */
+  revoke(error: ProglogError): void {
+    if (this.stream === undefined) return;
+    this.stream.stop(error);
+    const timer = setTimeout(() => this.response.destroy(), limits.revokedLingerMs);
+    this.response.once("close", () => clearTimeout(timer));
   }
 
   fail(caught: unknown, headers?: Headers): void {

@@ -9,6 +9,7 @@ import {
 } from "../base/index.ts";
 import type { CallObserver, Clock, Observer } from "../base/index.ts";
 import { BodyReader } from "./http-body.ts";
+import type { Gate } from "./gate.ts";
 import type { GatewayContext, OpenStream, Readiness } from "./http-context.ts";
 import { Exchange } from "./http-exchange.ts";
 import type { ExchangeHost } from "./http-exchange.ts";
@@ -19,6 +20,7 @@ import { quote } from "./http-json.ts";
 import { Door, isPreflight, PREFLIGHT_HEADERS } from "./http-origin.ts";
 import type { DoorOptions } from "./http-origin.ts";
 import { handlerOf, methodsOf, ROUTES } from "./http-routes.ts";
+import { permissionOfRoute } from "./permissions.ts";
 import type { Tails } from "./tails.ts";
 
 export interface HttpGatewayOptions extends Partial<DoorOptions> {
@@ -33,6 +35,8 @@ export interface HttpGatewayOptions extends Partial<DoorOptions> {
   readonly calls?: CallObserver | undefined;
   readonly clock?: Clock;
   readonly limits?: Partial<HttpLimits>;
+  /** Says who may do what. Absent: everybody may do everything. */
+  readonly gate?: Gate | undefined;
 }
 
 export interface HttpGateway {
@@ -58,6 +62,7 @@ class Gateway implements HttpGateway, ExchangeHost {
   readonly calls: CallObserver;
   readonly kindOf: ExchangeHost["kindOf"] = kindOf;
   readonly #door: Door;
+  readonly #gate: Gate | undefined;
   readonly #context: GatewayContext;
   readonly #streams = new Set<OpenStream>();
   readonly #exchanges = new Set<Exchange>();
@@ -70,6 +75,7 @@ class Gateway implements HttpGateway, ExchangeHost {
     this.bodies = new BodyReader(this.limits);
     this.observer = options.observer ?? silentObserver;
     this.calls = options.calls ?? silentCallObserver;
+    this.#gate = options.gate;
     this.#door = new Door({ allowedOrigins, allowedHosts });
     this.#context = {
       log: tails.log,
@@ -134,8 +140,10 @@ class Gateway implements HttpGateway, ExchangeHost {
         throw new ProglogError("UNKNOWN_METHOD", `there is nothing at ${quote(path)}`);
       }
       const handler = handlerOf(route, method);
-      if (handler !== undefined) await handler(this.#context, exchange);
-      else if (method === "OPTIONS") {
+      if (handler !== undefined) {
+        if (this.#gate !== undefined) this.#enter(this.#gate, exchange, method);
+        await handler(this.#context, exchange);
+      } else if (method === "OPTIONS") {
         const preflight = isPreflight(request) ? PREFLIGHT_HEADERS : undefined;
         exchange.empty(204, { allow: methodsOf(route), ...preflight });
       } else {
@@ -144,6 +152,19 @@ class Gateway implements HttpGateway, ExchangeHost {
     } catch (caught) {
       exchange.fail(caught);
     }
+  }
+
+  /** Throws when the caller may not; what is let in is ended when he may not any more. */
+  #enter(gate: Gate, exchange: Exchange, method: string): void {
+    const { request, response, path } = exchange;
+    const caller = gate.callerOf(request.socket);
+    const permission = permissionOfRoute(method, path);
+    const name = `${method} ${path}`;
+    const refusal = gate.refusal(caller, permission, name);
+    if (refusal !== undefined) throw refusal;
+    if (permission === undefined || permission.length === 0) return;
+    const revoke = (error: ProglogError): void => exchange.revoke(error);
+    response.once("close", gate.receive({ caller, permission, method: name, revoke }));
   }
 
   async #close(timeoutMs: number): Promise<void> {

@@ -8,17 +8,22 @@
  * the log, on gRPC and on HTTP alike.
  *
  * The same log over HTTP/1.1 and JSON is in the files `http-*`: `http-gateway` takes the requests, to
- * `http-routes`; `http-origin` says who may send them; `http-openapi` describes them.
+ * `http-routes`; `http-origin` says from which pages they may come; `http-openapi` describes them.
+ *
+ * What each method and each route asks of its caller stands in one table, `permissions`; `gate` lets
+ * calls in by it, tells of every denial, and ends what is not allowed any more. `grpc-connections`
+ * knows who is at the other end, and what a connection may cost.
  *
  * Invariants: bytes stay bytes from the socket to the log and back; what one stream, one server and
  * one turn of the event loop may hold is bounded by `limits`; work ends with the call that asked for
  * it; `notAppended` is said only of what was refused before it was proposed.
  *
- * Left out on purpose: who may do what (interceptors, set by the agent), where connections come from
+ * Left out on purpose: who a caller is and what the policy says (`auth`), where connections come from
  * (`transport`), and how the log does what it promises (`replica`).
  */
 export type { CommitLog, ServerInfo, ServersInfo } from "./commit-log.ts";
 export { readRecord } from "./consume.ts";
+export { type Authorizer, type Caller, Gate, type GateOptions } from "./gate.ts";
 export { GrpcServer, type GrpcServerOptions } from "./grpc-server.ts";
 export type { Readiness } from "./http-context.ts";
 export { createHttpGateway, type HttpGateway, type HttpGatewayOptions } from "./http-gateway.ts";

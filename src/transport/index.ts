@@ -1,7 +1,8 @@
 /**
  * # transport: bytes between processes
  *
- * One port serves every protocol that a server speaks; the first bytes of a connection say which.
+ * One port serves every protocol that a server speaks; the first bytes of a connection say which, or
+ * what its TLS handshake has agreed on.
  * Who may be on the other end, and what is said there, is for those who get the connection.
  *
  * Gossip has a port of its own, UDP and TCP (`gossip-*`): the bytes of memberlist and Serf, from
@@ -13,8 +14,7 @@
  * Invariants: a connection is handed over once, with all its bytes still to be read; until then it
  * is bounded in time, and afterwards it is still cut when the port is closed.
  *
- * Left out on purpose: TLS, where the handshake decides instead of the first bytes, and the links
- * between replicas. Both are protocols like the others here.
+ * Left out on purpose: which certificates are shown and believed (`auth`), and whom they name.
  */
 export { formatIp, isLoopbackIp, parseIp } from "./gossip-address.ts";
 export { serfCodec } from "./gossip-codec.ts";
@@ -23,3 +23,4 @@ export { GossipSocket, type GossipSocketOptions } from "./gossip-socket.ts";
 export * from "./mux.ts";
 export { resolveHost } from "./resolve.ts";
 export { sniffPrefix, type Verdict } from "./sniff.ts";
+export { PEER_SERVER_NAME, type TlsListenerOptions } from "./tls-listener.ts";

@@ -2,14 +2,20 @@ import { once } from "node:events";
 import type { Server as HttpServer } from "node:http";
 import { createServer } from "node:net";
 import type { AddressInfo, Server, Socket } from "node:net";
+import type { SecureContextOptions, TLSSocket } from "node:tls";
 import { assert, limits, ProglogError, silentObserver, systemClock } from "../base/index.ts";
 import type { Clock, Observer } from "../base/index.ts";
 import { sniffHttp1, sniffHttp2 } from "./sniff.ts";
 import type { Verdict } from "./sniff.ts";
+import { TlsListener } from "./tls-listener.ts";
+import type { TlsListenerOptions } from "./tls-listener.ts";
 
 /** Something that may be spoken on the port. */
 export interface Protocol {
+  /** Over TLS, what ALPN calls it. */
   readonly name: string;
+  /** Says why the other end may not speak it, before a byte of it is read. */
+  readonly refuses?: ((socket: Socket) => string | undefined) | undefined;
   /** Looks at the first bytes; asked again with more while the answer is "maybe". */
   sniff(bytes: Uint8Array): Verdict;
   /** Takes the connection, with its first bytes still to be read. */
@@ -41,11 +47,13 @@ export interface MuxOptions {
   readonly connectionsMax?: number;
   readonly clock?: Clock;
   readonly observer?: Observer;
+  /** Absent: plaintext. */
+  readonly tls?: TlsListenerOptions | undefined;
 }
 
 /**
- * One TCP port for several protocols: the first bytes of a connection decide who gets it. Who says
- * nothing for `limits.handshakeTimeoutMs`, or nothing that is known, is cut.
+ * One TCP port for several protocols: the first bytes of a connection decide who gets it, or what
+ * its TLS handshake has agreed on. Who says nothing for `limits.handshakeTimeoutMs`, or nothing that is known, is cut.
  */
 export class Mux implements AsyncDisposable {
   readonly #server: Server;
@@ -53,14 +61,23 @@ export class Mux implements AsyncDisposable {
   readonly #protocols: readonly Protocol[];
   readonly #clock: Clock;
   readonly #observer: Observer;
+  readonly #tls: TlsListener | undefined;
+  readonly #undecided = new Map<string, Socket>();
 
   private constructor(options: MuxOptions) {
     this.#protocols = options.protocols;
     this.#clock = options.clock ?? systemClock;
     this.#observer = options.observer ?? silentObserver;
     this.#server = createServer({ noDelay: true }, (socket) => {
-      this.#sniff(socket);
+      this.#take(socket);
     });
+    this.#tls =
+      options.tls &&
+      new TlsListener(options.tls, {
+        names: options.protocols.map(({ name }) => name),
+        onSecure: (socket) => this.#route(socket),
+        onRefused: (reason) => this.#refused(reason),
+      });
     this.#server.maxConnections = options.connectionsMax ?? limits.connectionsMax;
     this.#server.on("drop", () => this.#refused("too many connections"));
   }
@@ -92,6 +109,11 @@ export class Mux implements AsyncDisposable {
     return this.#sockets.size;
   }
 
+  /** Certificates for handshakes from now on; connections that are there go on. */
+  renew(context: SecureContextOptions): void {
+    this.#tls?.renew(context);
+  }
+
   /** Takes no new connections; those that are there go on. */
   stop(): void {
     if (this.#server.listening) this.#server.close();
@@ -111,12 +133,53 @@ export class Mux implements AsyncDisposable {
     await this.close();
   }
 
-  #sniff(socket: Socket): void {
+  #take(socket: Socket): void {
     this.#sockets.add(socket);
-    socket.on("close", () => this.#sockets.delete(socket));
     // A connection may break at any time, whoever has it; that is its end, and no error of ours.
     socket.on("error", () => undefined);
-    new Sniffing(socket, this.#protocols, this.#clock, (reason) => this.#refused(reason)).begin();
+    const key = endOf(socket);
+    this.#undecided.set(key, socket);
+    socket.on("close", () => {
+      this.#sockets.delete(socket);
+      if (this.#undecided.get(key) === socket) this.#undecided.delete(key);
+    });
+    this.#makeRoom();
+    if (this.#tls === undefined) this.#sniff(socket);
+    else this.#tls.take(socket);
+  }
+
+  /** Who has waited longest for a decision is the least likely to want one. */
+  #makeRoom(): void {
+    if (this.#undecided.size <= limits.handshakesMax) return;
+    const [oldest] = this.#undecided.values();
+    oldest?.destroy();
+    this.#refused("too many connections that say nothing");
+  }
+
+  /** A connection whose handshake is over; who named no protocol in it is asked by his first bytes. */
+  #route(socket: TLSSocket): void {
+    socket.on("error", () => undefined);
+    const protocol = this.#protocols.find(({ name }) => name === socket.alpnProtocol);
+    if (protocol === undefined) this.#sniff(socket);
+    else this.#give(socket, protocol);
+  }
+
+  #sniff(socket: Socket): void {
+    new Sniffing(socket, this.#protocols, this.#clock, {
+      onDecided: (protocol) => this.#give(socket, protocol),
+      onRefused: (reason) => this.#refused(reason),
+    }).begin();
+  }
+
+  #give(socket: Socket, protocol: Protocol): void {
+    this.#undecided.delete(endOf(socket));
+    const reason = protocol.refuses?.(socket);
+    if (reason === undefined) {
+      protocol.accept(socket);
+      return;
+    }
+    socket.destroy();
+    this.#refused(reason);
   }
 
   #refused(reason: string): void {
@@ -125,23 +188,23 @@ export class Mux implements AsyncDisposable {
   }
 }
 
+interface Outcome {
+  readonly onDecided: (protocol: Protocol) => void;
+  readonly onRefused: (reason: string) => void;
+}
+
 /** The time between a connection and the decision whose it is. */
 class Sniffing {
   readonly #socket: Socket;
   readonly #protocols: readonly Protocol[];
-  readonly #onRefused: (reason: string) => void;
+  readonly #outcome: Outcome;
   readonly #cancelTimeout: () => void;
   #bytes: Buffer = Buffer.alloc(0);
 
-  constructor(
-    socket: Socket,
-    protocols: readonly Protocol[],
-    clock: Clock,
-    onRefused: (reason: string) => void,
-  ) {
+  constructor(socket: Socket, protocols: readonly Protocol[], clock: Clock, outcome: Outcome) {
     this.#socket = socket;
     this.#protocols = protocols;
-    this.#onRefused = onRefused;
+    this.#outcome = outcome;
     this.#cancelTimeout = clock.after(limits.handshakeTimeoutMs, () => {
       this.#refuse("no known protocol in time");
     });
@@ -175,15 +238,14 @@ class Sniffing {
 
   #handOver(protocol: Protocol): void {
     this.#finish();
-    const socket = this.#socket;
-    socket.unshift(this.#bytes);
-    protocol.accept(socket);
+    this.#socket.unshift(this.#bytes);
+    this.#outcome.onDecided(protocol);
   }
 
   #refuse(reason: string): void {
     this.#finish();
     this.#socket.destroy();
-    this.#onRefused(reason);
+    this.#outcome.onRefused(reason);
   }
 
   #finish(): void {
@@ -192,6 +254,11 @@ class Sniffing {
     this.#socket.off("end", this.#onEnd);
     this.#socket.off("close", this.#onEnd);
   }
+}
+
+/** The other end of a connection, as long as it is open; the same with TLS around it and without. */
+function endOf({ remoteAddress, remotePort, localAddress }: Socket): string {
+  return `${remoteAddress ?? ""} ${remotePort ?? 0} ${localAddress ?? ""}`;
 }
 
 function listenError(address: string, cause: unknown): ProglogError {

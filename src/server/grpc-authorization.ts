@@ -1,0 +1,101 @@
+import { constants } from "node:http2";
+import { ServerInterceptingCall } from "@grpc/grpc-js";
+import type { ServerInterceptingCallInterface, ServerInterceptor } from "@grpc/grpc-js";
+import { toServiceError } from "../api/index.ts";
+import { limits } from "../base/index.ts";
+import type { ProglogError } from "../base/index.ts";
+import type { Gate } from "./gate.ts";
+import type { BeginningCall, GrpcConnections } from "./grpc-connections.ts";
+import { permissionOfMethod } from "./permissions.ts";
+
+type Listener = Parameters<ServerInterceptingCallInterface["start"]>[0];
+type Status = Parameters<ServerInterceptingCallInterface["sendStatus"]>[0];
+
+/** Lets a call in or answers it with the reason why not; ends streams that may not go on. */
+export function authorizing(gate: Gate, connections: GrpcConnections): ServerInterceptor {
+  return ({ path, requestStream, responseStream }, call) => {
+    const { beginning } = connections;
+    const permission = permissionOfMethod(path);
+    const refusal = gate.refusal(beginning?.caller, permission, path);
+    if (refusal !== undefined) return new RefusedCall(call, refusal);
+    if (beginning?.caller === undefined || !(requestStream || responseStream)) {
+      return call as unknown as ServerInterceptingCall;
+    }
+    const { caller, stream } = beginning;
+    return new GuestCall(call, stream, (revoke) =>
+      gate.receive({ caller, permission: permission ?? [], method: path, revoke }),
+    );
+  };
+}
+
+/** The same numbers, by the name that the library has for them. */
+function statusOf(error: ProglogError): Status {
+  return toServiceError(error) as unknown as Status;
+}
+
+const DEAF: Listener = {
+  onReceiveMetadata: () => undefined,
+  onReceiveMessage: () => undefined,
+  onReceiveHalfClose: () => undefined,
+  onCancel: () => undefined,
+};
+
+/** Answered at once; its handler never hears of it. */
+class RefusedCall extends ServerInterceptingCall {
+  readonly #next: ServerInterceptingCallInterface;
+  readonly #refusal: ProglogError;
+
+  constructor(next: ServerInterceptingCallInterface, refusal: ProglogError) {
+    super(next);
+    this.#next = next;
+    this.#refusal = refusal;
+  }
+
+  override start(): void {
+    this.#next.start(DEAF);
+    this.#next.sendStatus(statusOf(this.#refusal));
+  }
+}
+
+/** A stream that goes on while its caller may. */
+class GuestCall extends ServerInterceptingCall {
+  readonly #next: ServerInterceptingCallInterface;
+  readonly #stream: BeginningCall["stream"];
+  readonly #leave: () => void;
+
+  constructor(
+    next: ServerInterceptingCallInterface,
+    stream: BeginningCall["stream"],
+    receive: (revoke: (error: ProglogError) => void) => () => void,
+  ) {
+    super(next);
+    this.#next = next;
+    this.#stream = stream;
+    this.#leave = receive((error) => this.#revoke(error));
+  }
+
+  override start(listener: Listener): void {
+    this.#next.start({
+      onReceiveMetadata: (metadata) => listener.onReceiveMetadata(metadata),
+      onReceiveMessage: (message) => listener.onReceiveMessage(message),
+      onReceiveHalfClose: () => listener.onReceiveHalfClose(),
+      onCancel: () => {
+        this.#leave();
+        listener.onCancel();
+      },
+    });
+  }
+
+  override sendStatus(status: Status): void {
+    this.#leave();
+    this.#next.sendStatus(status);
+  }
+
+  /** The status comes after what was sent before it; who does not read that is cut. */
+  #revoke(error: ProglogError): void {
+    const stream = this.#stream;
+    this.#next.sendStatus(statusOf(error));
+    const timer = setTimeout(() => stream.close(constants.NGHTTP2_CANCEL), limits.revokedLingerMs);
+    stream.once("close", () => clearTimeout(timer));
+  }
+}

@@ -1,0 +1,135 @@
+import type { Http2Server, Http2Session, ServerHttp2Stream } from "node:http2";
+import type { Duplex } from "node:stream";
+import type { Server } from "@grpc/grpc-js";
+import { assert, limits, silentObserver, systemClock } from "../base/index.ts";
+import type { Clock, Observer } from "../base/index.ts";
+import type { Caller, Gate } from "./gate.ts";
+import { GrpcConnection } from "./grpc-connection.ts";
+
+export interface GrpcConnectionsOptions {
+  readonly gate?: Gate | undefined;
+  readonly observer?: Observer | undefined;
+  readonly clock?: Clock | undefined;
+}
+
+/** What the library does not show: a test fails where this is not so any more. */
+interface Internals {
+  readonly http2Servers: ReadonlyMap<Http2Server, unknown>;
+}
+
+/** A call that is just beginning, as HTTP/2 sees it. */
+export interface BeginningCall {
+  readonly caller: Caller | undefined;
+  readonly stream: ServerHttp2Stream;
+}
+
+/**
+ * The connections of a gRPC server: who is at the other end, and what each of them costs. The library
+ * shows neither sessions nor streams, so they are watched at its HTTP/2 server, where every stream
+ * begins: our listener runs before the library's, and the interceptors of the same call run within
+ * the library's. That is how a call finds its connection without looking for it.
+ */
+export class GrpcConnections {
+  readonly #gate: Gate | undefined;
+  readonly #observer: Observer;
+  readonly #clock: Clock;
+  readonly #connections = new Set<GrpcConnection>();
+  readonly #bySession = new WeakMap<Http2Session, GrpcConnection>();
+  #accepting: GrpcConnection | undefined;
+  #beginning: BeginningCall | undefined;
+  #streams = 0;
+  #cancelTimer: (() => void) | undefined;
+  #closed = false;
+
+  constructor(options: GrpcConnectionsOptions) {
+    this.#gate = options.gate;
+    this.#observer = options.observer ?? silentObserver;
+    this.#clock = options.clock ?? systemClock;
+  }
+
+  /** The call whose interceptors run now. */
+  get beginning(): BeginningCall | undefined {
+    return this.#beginning;
+  }
+
+  /** Watches the HTTP/2 servers that the library has made. */
+  watch(server: Server): void {
+    const { http2Servers: servers } = server as unknown as Internals;
+    const isKnown = servers instanceof Map && servers.size > 0;
+    assert(isKnown, "the library keeps its HTTP/2 servers here");
+    for (const http2 of (servers as Internals["http2Servers"]).keys()) {
+      http2.on("session", (session) => {
+        if (this.#accepting === undefined) return;
+        this.#accepting.opened(session);
+        this.#bySession.set(session, this.#accepting);
+      });
+      http2.prependListener("stream", (stream) => this.#begin(stream));
+    }
+    this.#wait();
+  }
+
+  /** Hands a socket to the library, and keeps an eye on it. */
+  accept(socket: Duplex, inject: (socket: Duplex) => void): void {
+    const connection = new GrpcConnection(socket, this.#gate?.callerOf(socket));
+    this.#connections.add(connection);
+    socket.once("close", () => this.#connections.delete(connection));
+    this.#accepting = connection;
+    try {
+      inject(socket);
+    } finally {
+      this.#accepting = undefined;
+    }
+  }
+
+  /** Cuts every connection. */
+  cut(): void {
+    for (const { socket } of this.#connections) socket.destroy();
+  }
+
+  close(): void {
+    this.#closed = true;
+    this.#cancelTimer?.();
+  }
+
+  #begin(stream: ServerHttp2Stream): void {
+    const { session } = stream;
+    const connection = session === undefined ? undefined : this.#bySession.get(session);
+    this.#beginning = { caller: connection?.caller, stream };
+    if (connection === undefined) return;
+    this.#streams += 1;
+    connection.begin(stream);
+    stream.once("close", () => {
+      this.#streams -= 1;
+      if (connection.end(stream)) this.#refuse(connection, "too many calls that were broken off");
+    });
+    if (this.#streams > limits.callsMax) {
+      // The one refusal of HTTP/2 that says that nothing was done: such a call may be repeated.
+      stream.close(REFUSED_STREAM);
+    }
+  }
+
+  #check(): void {
+    for (const connection of this.#connections) {
+      const reason = connection.check(this.#clock.monotonic());
+      if (reason !== undefined) this.#refuse(connection, reason);
+    }
+  }
+
+  #refuse(connection: GrpcConnection, reason: string): void {
+    if (connection.socket.destroyed) return;
+    this.#observer.count("connections_cut_total");
+    this.#observer.log("warn", "connection.cut", { reason, subject: connection.caller?.subject });
+    connection.destroy();
+  }
+
+  #wait(): void {
+    if (this.#closed) return;
+    this.#cancelTimer = this.#clock.after(limits.connectionCheckIntervalMs, () => {
+      this.#check();
+      this.#wait();
+    });
+  }
+}
+
+/** RFC 9113, section 7. */
+const REFUSED_STREAM = 0x7;
