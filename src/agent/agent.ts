@@ -8,6 +8,7 @@ import { Doors } from "./doors.ts";
 import { hearingSyncs, startObservation } from "./observation.ts";
 import type { ObservationOptions } from "./observation.ts";
 import { ObservedLog } from "./observed-log.ts";
+import { Security } from "./security.ts";
 import { Parts } from "./parts.ts";
 import { defaultNodeName } from "./settings.ts";
 import type { AgentConfig } from "./settings.ts";
@@ -82,10 +83,18 @@ async function start(config: AgentConfig, options: AgentOptions, parts: Parts): 
   // Without telemetry nothing stands between the services and the log.
   if (telemetry.render !== undefined) observedLog = new ObservedLog(replica, observer);
   const commitLog = observedLog ?? replica;
+  const { clusterName } = data.directory.meta;
+  const security = await Security.open(config, { clusterName, logName: commitLog.name, observer });
+  parts.started(() => {
+    security.close();
+    return Promise.resolve();
+  });
+  signal?.throwIfAborted();
 
   const tails = new Tails(commitLog);
   const doors = new Doors(config, {
     tails,
+    security,
     observer,
     readiness: () => status.readiness,
     calls: observesCalls ? observer : undefined,

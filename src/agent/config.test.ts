@@ -180,10 +180,10 @@ test("sizes, durations, switches, lists and addresses are read as people write t
 });
 
 test("what this version lacks is refused, never ignored", async () => {
-  const tls = { PROGLOG_SERVER_TLS_CERT_FILE: "server.pem" };
+  const env = { PROGLOG_START_JOIN_ADDRS: "10.0.0.1:8401" };
   assert.match(
-    await refusal(loadConfig({ env: tls })),
-    /^PROGLOG_SERVER_TLS_CERT_FILE is not supported yet/,
+    await refusal(loadConfig({ env })),
+    /^PROGLOG_START_JOIN_ADDRS is not supported yet/,
   );
   const join = loadWithFile("c.yaml", "start-join-addrs: [10.0.0.1:8401]\n");
   assert.match(await refusal(join), /c\.yaml: start-join-addrs is not supported yet/);
@@ -199,6 +199,23 @@ test("plaintext beyond loopback has to be asked for", async () => {
   for (const bindAddr of ["localhost:1", "127.1.2.3:1", "[::1]:1"]) {
     await loadConfig({ flags: { bindAddr } });
   }
+});
+
+test("half of what encrypts or decides is refused, and with all of it any address may be bound", async () => {
+  const server = { serverTlsCertFile: "c.pem", serverTlsKeyFile: "k.pem" };
+  const peer = { peerTlsCertFile: "c.pem", peerTlsKeyFile: "k.pem" };
+  const halves: readonly [Record<string, string>, RegExp][] = [
+    [{ serverTlsCertFile: "c.pem" }, /cert-file is given without --server-tls-key-file/],
+    [{ serverTlsKeyFile: "k.pem" }, /key-file is given without --server-tls-cert-file/],
+    [{ serverTlsCaFile: "ca.pem" }, /ca-file is given without --server-tls-cert-file/],
+    [{ ...peer, peerTlsKeyFile: "" }, /without --peer-tls-key-file/],
+    [{ ...server, ...peer }, /peer-tls-cert-file is given without --server-tls-ca-file/],
+    [{ aclModelFile: "model.conf" }, /model-file is given without --acl-policy-file/],
+    [{ aclAudit: "some" }, /is not denied or all/],
+  ];
+  for (const [flags, says] of halves) assert.match(await refusal(loadConfig({ flags })), says);
+  await loadConfig({ flags: { ...server, bindAddr: "0.0.0.0:8401" } });
+  await loadConfig({ flags: { ...server, ...peer, serverTlsCaFile: "ca.pem" } });
 });
 
 test("one port cannot be both listeners", async () => {

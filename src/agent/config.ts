@@ -23,12 +23,29 @@ const OTHER_VARIABLES = new Set([
   "PROGLOG_CONFIG_FILE",
   // Where the command line finds a server.
   "PROGLOG_ADDRESS",
+  // What the command line shows to a server, and whom it believes.
+  "PROGLOG_TLS_CA_FILE",
+  "PROGLOG_TLS_CERT_FILE",
+  "PROGLOG_TLS_KEY_FILE",
+  "PROGLOG_TLS_SERVER_NAME",
   // Makes the tests insist on optional peers.
   "PROGLOG_REQUIRE_ALL",
 ]);
 
 /** A mistyped value is recognised by its beginning. */
 const SHOWN_CHARS_MAX = 80;
+
+/** What is of no use without something else: half of an encryption is none. */
+const NEEDS: readonly (readonly [SettingName, SettingName])[] = [
+  ["serverTlsCertFile", "serverTlsKeyFile"],
+  ["serverTlsKeyFile", "serverTlsCertFile"],
+  ["serverTlsCaFile", "serverTlsCertFile"],
+  ["peerTlsCertFile", "peerTlsKeyFile"],
+  ["peerTlsKeyFile", "peerTlsCertFile"],
+  ["peerTlsCaFile", "peerTlsCertFile"],
+  ["peerTlsCertFile", "serverTlsCaFile"],
+  ["aclModelFile", "aclPolicyFile"],
+];
 
 const NAMES = Object.keys(SETTINGS) as SettingName[];
 const ALL_NAMES: readonly string[] = [...NAMES, ...UNSUPPORTED_SETTINGS];
@@ -198,11 +215,17 @@ function refuseUnsupported(given: ReadonlyMap<string, Given>, problems: string[]
 /** What no single value can tell. */
 function checkTogether(config: AgentConfig, problems: string[]): void {
   const host = parseAddress(config.bindAddr)?.host ?? "";
-  if (!isLoopback(host) && !config.insecure) {
+  const hasTls = config.serverTlsCertFile !== "";
+  if (!isLoopback(host) && !hasTls && !config.insecure) {
     problems.push(
       `--bind-addr ${config.bindAddr} is not a loopback address, and without TLS whoever reaches ` +
-        "it may read and write everything: bind to 127.0.0.1, or accept that with --insecure",
+        "it may read and write everything: give --server-tls-cert-file, bind to 127.0.0.1, or " +
+        "accept that with --insecure",
     );
+  }
+  for (const [name, needed] of NEEDS) {
+    if (config[name] === "" || config[needed] !== "") continue;
+    problems.push(`--${keyOf(name)} is given without --${keyOf(needed)}`);
   }
   if (config.httpPort !== 0 && config.httpPort === config.rpcPort) {
     problems.push(

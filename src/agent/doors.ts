@@ -1,11 +1,11 @@
-import { once } from "node:events";
 import type { AddressInfo } from "node:net";
 import { hostname } from "node:os";
-import { ProglogError } from "../base/index.ts";
 import type { CallObserver, Observer } from "../base/index.ts";
 import { createHttpGateway, GrpcServer } from "../server/index.ts";
 import type { HttpGateway, HttpGatewayOptions, Tails } from "../server/index.ts";
 import { http1Protocol, http2Protocol, Mux } from "../transport/index.ts";
+import type { Protocol } from "../transport/index.ts";
+import type { Security } from "./security.ts";
 import type { AgentConfig } from "./settings.ts";
 import { formatAddress, isLoopback, parseAddress } from "./values.ts";
 
@@ -14,6 +14,7 @@ export interface DoorsOptions extends Pick<HttpGatewayOptions, "readiness" | "me
   readonly observer: Observer;
   /** Hears of every call; absent: nobody does. */
   readonly calls: CallObserver | undefined;
+  readonly security: Security;
 }
 
 /** Where clients come in: one port for gRPC and HTTP/1.1, and perhaps one for HTTP alone. */
@@ -23,7 +24,9 @@ export class Doors {
   readonly #host: string;
   readonly #grpc: GrpcServer;
   readonly #gateway: HttpGateway;
+  readonly #security: Security;
   #mux: Mux | undefined;
+  #httpMux: Mux | undefined;
   #rpcAddress = "";
   #httpAddress: string | undefined;
 
@@ -31,14 +34,14 @@ export class Doors {
     this.#config = config;
     this.#observer = options.observer;
     this.#host = parseAddress(config.bindAddr)?.host ?? "";
-    this.#grpc = new GrpcServer({
-      tails: options.tails,
-      observer: options.observer,
-      calls: options.calls,
-    });
+    this.#security = options.security;
+    const { tails, observer, calls } = options;
+    const { gate } = options.security;
+    this.#grpc = new GrpcServer({ tails, observer, calls, gate });
     this.#grpc.setServing(false);
     this.#gateway = createHttpGateway({
       ...options,
+      gate,
       allowedOrigins: config.httpAllowOrigin,
       allowedHosts: this.#hosts(),
     });
@@ -61,17 +64,15 @@ export class Doors {
   /** Listens. Throws `ADDRESS_IN_USE`, or `CONFIGURATION` when an address cannot be used at all. */
   async open(): Promise<void> {
     const { rpcPort, httpPort } = this.#config;
-    this.#mux = await Mux.listen({
-      host: this.#host,
-      port: rpcPort,
-      protocols: [
-        http2Protocol((socket) => this.#grpc.accept(socket)),
-        http1Protocol(this.#gateway.server),
-      ],
-      observer: this.#observer,
-    });
+    const http = http1Protocol(this.#gateway.server);
+    const grpc = http2Protocol((socket) => this.#grpc.accept(socket));
+    this.#mux = await this.#listen(rpcPort, [grpc, http]);
     this.#rpcAddress = this.#addressOf(this.#mux.address);
-    if (httpPort !== 0) await this.#listenHttp(httpPort === "auto" ? 0 : httpPort);
+    if (httpPort !== 0) {
+      this.#httpMux = await this.#listen(httpPort === "auto" ? 0 : httpPort, [http]);
+      this.#httpAddress = this.#addressOf(this.#httpMux.address);
+    }
+    this.#security.onRenewal(() => this.#renew());
   }
 
   /** What gRPC's health checks are told. */
@@ -81,20 +82,21 @@ export class Doors {
 
   /** Takes nothing new, answers what has begun, and cuts what is left. */
   async close(): Promise<void> {
-    this.#mux?.stop();
+    const ports = [this.#mux, this.#httpMux].filter((port) => port !== undefined);
+    for (const port of ports) port.stop();
     await Promise.all([this.#gateway.close(), this.#grpc.drain()]);
-    await this.#mux?.close();
+    await Promise.all(ports.map((port) => port.close()));
   }
 
-  async #listenHttp(port: number): Promise<void> {
-    const { server } = this.#gateway;
-    server.listen(port, this.#host);
-    try {
-      await once(server, "listening");
-    } catch (cause) {
-      throw listenError(formatAddress(this.#host, port), cause);
-    }
-    this.#httpAddress = this.#addressOf(server.address() as AddressInfo);
+  #listen(port: number, protocols: readonly Protocol[]): Promise<Mux> {
+    const { tls } = this.#security;
+    return Mux.listen({ host: this.#host, port, protocols, observer: this.#observer, tls });
+  }
+
+  #renew(): void {
+    const { context } = this.#security;
+    if (context === undefined) return;
+    for (const port of [this.#mux, this.#httpMux]) port?.renew(context);
   }
 
   /** Names by which this server is rightly called: on loopback only its own, elsewhere any. */
@@ -110,15 +112,4 @@ export class Doors {
     const isEverywhere = this.#host === "0.0.0.0" || this.#host === "::";
     return formatAddress(isEverywhere ? hostname() : this.#host, port);
   }
-}
-
-function listenError(address: string, cause: unknown): ProglogError {
-  const { code, message } = cause as NodeJS.ErrnoException;
-  const details = { address };
-  if (code === "EADDRINUSE") {
-    const sentence = `${address} is already in use`;
-    return new ProglogError("ADDRESS_IN_USE", sentence, { cause, details });
-  }
-  const sentence = `cannot listen on ${address}: ${message}`;
-  return new ProglogError("CONFIGURATION", sentence, { cause, details });
 }

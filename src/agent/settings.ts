@@ -19,6 +19,18 @@ export interface AgentConfig {
   readonly httpPort: number | "auto";
   readonly httpAllowOrigin: readonly string[];
   readonly insecure: boolean;
+  /** Paths of PEM files, empty for none: what clients are shown, and who signs clients. */
+  readonly serverTlsCertFile: string;
+  readonly serverTlsKeyFile: string;
+  readonly serverTlsCaFile: string;
+  /** The same between servers. */
+  readonly peerTlsCertFile: string;
+  readonly peerTlsKeyFile: string;
+  readonly peerTlsCaFile: string;
+  /** Casbin's; empty: the book's model, and no access list at all. */
+  readonly aclModelFile: string;
+  readonly aclPolicyFile: string;
+  readonly aclAudit: "denied" | "all";
   readonly bootstrap: boolean;
   /** Empty: the address that is listened on. */
   readonly advertiseRpcAddr: string;
@@ -109,6 +121,68 @@ export const SETTINGS: { readonly [Name in SettingName]: Setting<AgentConfig[Nam
     description: "allow plaintext beyond loopback: whoever reaches the port may do everything",
     schema: values.flag,
     fallback: () => false,
+  },
+  serverTlsCertFile: {
+    argument: "<file>",
+    description: "this server's certificate, in PEM; with it nothing is plaintext any more",
+    schema: values.optionalText("a path"),
+    fallback: () => "",
+    fallbackText: "none",
+  },
+  serverTlsKeyFile: {
+    argument: "<file>",
+    description: "the key of that certificate",
+    schema: values.optionalText("a path"),
+    fallback: () => "",
+    fallbackText: "none",
+  },
+  serverTlsCaFile: {
+    argument: "<file>",
+    description: "who signs clients: with it each must show a certificate",
+    schema: values.optionalText("a path"),
+    fallback: () => "",
+    fallbackText: "none",
+  },
+  peerTlsCertFile: {
+    argument: "<file>",
+    description: "the certificate that servers show each other",
+    schema: values.optionalText("a path"),
+    fallback: () => "",
+    fallbackText: "the one for clients",
+  },
+  peerTlsKeyFile: {
+    argument: "<file>",
+    description: "the key of that certificate",
+    schema: values.optionalText("a path"),
+    fallback: () => "",
+    fallbackText: "none",
+  },
+  peerTlsCaFile: {
+    argument: "<file>",
+    description: "who signs servers; if it is another one, whoever it signs is a server",
+    schema: values.optionalText("a path"),
+    fallback: () => "",
+    fallbackText: "none",
+  },
+  aclModelFile: {
+    argument: "<file>",
+    description: "a Casbin model",
+    schema: values.optionalText("a path"),
+    fallback: () => "",
+    fallbackText: "subject, object and action must be equal",
+  },
+  aclPolicyFile: {
+    argument: "<file>",
+    description: "a Casbin policy: lines like p, root, *, produce",
+    schema: values.optionalText("a path"),
+    fallback: () => "",
+    fallbackText: "everybody may do everything",
+  },
+  aclAudit: {
+    argument: "<denied|all>",
+    description: "which decisions of the policy are told",
+    schema: values.oneOf("denied", "all"),
+    fallback: () => "denied",
   },
   bootstrap: {
     description: "make a cluster of one (what a single server does anyway)",
@@ -203,19 +277,9 @@ export const SETTINGS: { readonly [Name in SettingName]: Setting<AgentConfig[Nam
 
 /**
  * Settings of the full system whose function this version lacks. Refused when given a value: whoever
- * asks for TLS must not be served without.
+ * asks for something must not be served without.
  */
-export const UNSUPPORTED_SETTINGS: readonly string[] = [
-  "startJoinAddrs",
-  "aclModelFile",
-  "aclPolicyFile",
-  "serverTlsCertFile",
-  "serverTlsKeyFile",
-  "serverTlsCaFile",
-  "peerTlsCertFile",
-  "peerTlsKeyFile",
-  "peerTlsCaFile",
-];
+export const UNSUPPORTED_SETTINGS: readonly string[] = ["startJoinAddrs"];
 
 /** `dataDir` → `data-dir`: the key in a file, and with two hyphens the flag. */
 export function keyOf(name: string): string {

@@ -38,7 +38,6 @@ export const ratio: ValueSchema<number | "auto"> = value(
     return typeof number === "number" && number >= 0 && number <= 1 ? number : undefined;
   },
 );
-
 /** Or nothing: the empty text. */
 export const dnsLabel: ValueSchema<string> = text(
   "a DNS label: up to 63 lower-case letters, digits and hyphens, no hyphen at either end",

@@ -5,7 +5,7 @@ import { ProglogError } from "../base/index.ts";
 import { identityOf } from "./identity.ts";
 import type { Identity, IdentityRules } from "./identity.ts";
 import type { Action, Policy } from "./policy.ts";
-import type { Reloaded } from "./reloaded.ts";
+import type { Current } from "./reloaded.ts";
 
 /** What denials name in place of a log, as in the book: the policy allows neither this one nor all. */
 const ANY_LOG = "*";
@@ -14,7 +14,13 @@ export interface AuthorizerOptions {
   /** Asked for each connection, since authorities change. */
   readonly rules: () => IdentityRules;
   /** Absent: every client may do everything. */
-  readonly policy?: Reloaded<Policy> | undefined;
+  readonly policy?: Current<Policy> | undefined;
+}
+
+/** The last one about a list of actions: a server has one log, so there is no other. */
+interface Decision {
+  readonly log: string;
+  readonly refusal: ProglogError | undefined;
 }
 
 /** Who is at the other end of one connection, and what he may do. */
@@ -22,12 +28,12 @@ export class AuthorizedCaller {
   readonly identity: Identity;
   /** Where the connection comes from: `address:port`. */
   readonly peer: string;
-  readonly #policy: Reloaded<Policy> | undefined;
+  readonly #policy: Current<Policy> | undefined;
   /** Of one version of the policy, by the list of actions that was asked for. */
-  #decisions = new Map<readonly Action[], ProglogError | undefined>();
+  readonly #decisions = new Map<readonly Action[], Decision>();
   #version = 0;
 
-  constructor(identity: Identity, peer: string, policy: Reloaded<Policy> | undefined) {
+  constructor(identity: Identity, peer: string, policy: Current<Policy> | undefined) {
     this.identity = identity;
     this.peer = peer;
     this.#policy = policy;
@@ -49,10 +55,10 @@ export class AuthorizedCaller {
       this.#decisions.clear();
     }
     const known = this.#decisions.get(actions);
-    if (known !== undefined || this.#decisions.has(actions)) return known;
-    const decision = actions.length === 0 ? undefined : this.#decide(actions, log);
-    this.#decisions.set(actions, decision);
-    return decision;
+    if (known?.log === log) return known.refusal;
+    const refusal = actions.length === 0 ? undefined : this.#decide(actions, log);
+    this.#decisions.set(actions, { log, refusal });
+    return refusal;
   }
 
   #decide(actions: readonly Action[], log: string): ProglogError | undefined {

@@ -12,13 +12,22 @@ export interface ReloadedOptions<T> {
   readonly observer?: Observer | undefined;
 }
 
+/** A value that changes now and then. */
+export interface Current<T> {
+  readonly value: T;
+  /** Rises with each value. */
+  readonly version: number;
+  /** Calls back after each new value; the result unsubscribes. */
+  onChange(listener: (value: T) => void): () => void;
+}
+
 /**
  * Something made of files, and made again when they change. They are looked at by `stat`, since
  * notifications miss what Kubernetes does (it swaps a symbolic link above the directory). A change is
  * read once it has been the same for two looks, so that files that are replaced one after another are
  * seen together; what cannot be used is told once, and the old value stays.
  */
-export class Reloaded<T> implements Disposable {
+export class Reloaded<T> implements Current<T>, Disposable {
   readonly #options: ReloadedOptions<T>;
   readonly #observer: Observer;
   readonly #clock: Clock;
@@ -54,12 +63,10 @@ export class Reloaded<T> implements Disposable {
     return this.#value;
   }
 
-  /** Rises with each value. */
   get version(): number {
     return this.#version;
   }
 
-  /** Calls back after each new value; the result unsubscribes. */
   onChange(listener: (value: T) => void): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);

@@ -156,6 +156,8 @@ export const handshakesMax = 4_096;
 export const connectionCheckIntervalMs = 500;
 /** What a gRPC connection may send in that time besides its calls; window updates are a thousandth. */
 export const wasteBytesPerCheck: number = 512 * KiB;
+/** What it may send beyond that, in all, before it is cut: more than a window of what nobody reads. */
+export const wasteBytesMax: number = 4 * MiB;
 /** Calls that a connection may break off at once (below Node's own 1,000), and again in each interval. */
 export const resetsBurstMax = 500;
 export const resetsPerCheck = 100;

@@ -3,12 +3,18 @@ import type { Command } from "commander";
 import { limits } from "../base/index.ts";
 import { connect } from "../client/index.ts";
 import type { Client, Position } from "../client/index.ts";
-import type { CommonOptions, Context } from "./run.ts";
+import type { Context } from "./run.ts";
+import { addTlsOptions, tlsOf } from "./tls-options.ts";
+import type { TlsOptions } from "./tls-options.ts";
+
+/** How a server is talked to, wherever it is. */
+export interface ConnectionOptions extends TlsOptions {
+  readonly timeout: number;
+}
 
 /** Options of every command that talks to a server. */
-export interface ClientOptions extends CommonOptions {
+export interface ClientOptions extends ConnectionOptions {
   readonly address?: string;
-  readonly timeout: number;
 }
 
 const ADDRESS = "127.0.0.1:8400";
@@ -21,6 +27,7 @@ export function addClientOptions(command: Command): void {
       `the server's RPC address (default: PROGLOG_ADDRESS, else ${ADDRESS})`,
     )
     .addOption(timeoutOption());
+  addTlsOptions(command);
 }
 
 /** The address that was given, by flag or by variable. */
@@ -35,8 +42,8 @@ export function timeoutOption(): Option {
     .argParser((text) => positive(text, "seconds"));
 }
 
-export function connectTo(address: string, timeoutSeconds: number): Client {
-  return connect(address, { timeoutMs: 1_000 * timeoutSeconds });
+export function connectTo(context: Context, address: string, options: ConnectionOptions): Client {
+  return connect(address, { timeoutMs: 1_000 * options.timeout, tls: tlsOf(context, options) });
 }
 
 /**
@@ -44,19 +51,20 @@ export function connectTo(address: string, timeoutSeconds: number): Client {
  * when there is no server to begin with.
  */
 export async function connectToFollow(
+  context: Context,
   address: string,
-  timeoutSeconds: number,
-  signal: AbortSignal,
+  options: ConnectionOptions,
 ): Promise<Client> {
-  const timeoutMs = 1_000 * timeoutSeconds;
-  await using first = connect(address, { timeoutMs });
-  await first.offsets({ signal });
+  const timeoutMs = 1_000 * options.timeout;
+  const tls = tlsOf(context, options);
+  await using first = connect(address, { timeoutMs, tls });
+  await first.offsets({ signal: context.signal });
   const retry = {
     attemptsMax: limits.followRetryAttemptsMax,
     delayMsMin: limits.retryDelayMsMin,
     delayMsMax: limits.retryDelayMsMax,
   };
-  return connect(address, { timeoutMs, retry });
+  return connect(address, { timeoutMs, retry, tls });
 }
 
 function positive(text: string, unit: string): number {

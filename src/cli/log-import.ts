@@ -12,15 +12,15 @@ import {
 } from "../base/index.ts";
 import type { RecordInput } from "../base/index.ts";
 import { connectTo } from "./client-options.ts";
+import type { ConnectionOptions } from "./client-options.ts";
 import { readLines } from "./lines.ts";
 import { openOffline } from "./offline.ts";
 import { JSON_LINE_BYTES_MAX, recordFromJson } from "./record-json.ts";
 import type { Context } from "./run.ts";
 
-export interface ImportOptions {
+export interface ImportOptions extends ConnectionOptions {
   readonly dataDir?: string;
   readonly address?: string;
-  readonly timeout: number;
   readonly format: "ndjson" | "batches";
 }
 
@@ -46,7 +46,7 @@ export async function importLog(
   const source = isStandardInput ? context.stdin() : createReadStream(file);
   const chunks = addAbortSignal(context.signal, source) as AsyncIterable<Buffer>;
   const records = options.format === "ndjson" ? jsonRecords(chunks) : batchRecords(chunks);
-  if (address !== undefined) await intoServer(context, records, address, options.timeout);
+  if (address !== undefined) await intoServer(context, records, address, options);
   else if (dataDir !== undefined) await intoDirectory(context, records, dataDir);
   return undefined;
 }
@@ -55,10 +55,10 @@ async function intoServer(
   context: Context,
   records: AsyncIterable<RecordInput>,
   address: string,
-  timeout: number,
+  options: ConnectionOptions,
 ): Promise<void> {
-  await using client = connectTo(address, timeout);
-  const producer = client.producer({ deliveryTimeoutMs: 1_000 * timeout });
+  await using client = connectTo(context, address, options);
+  const producer = client.producer({ deliveryTimeoutMs: 1_000 * options.timeout });
   await pour(context, records, {
     send: async (record) => producer.trySend(record) ?? producer.send(record),
     finish: () => producer.close(),

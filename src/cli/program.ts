@@ -38,6 +38,10 @@ const COMMANDS: Readonly<Record<string, CommandEntry>> = {
     description: "list the servers of a cluster",
     load: () => import("./commands/servers.ts"),
   },
+  certs: {
+    description: "make an authority, and certificates for servers and clients",
+    load: () => import("./commands/certs.ts"),
+  },
   log: {
     description: "work on a data directory that no server has open: verify, dump, export, import",
     load: () => import("./commands/log.ts"),

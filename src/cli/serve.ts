@@ -2,22 +2,31 @@ import { letHeapGrow, SETTINGS, startAgent } from "../agent/index.ts";
 import type { Agent, AgentConfig } from "../agent/index.ts";
 import { ProglogError } from "../base/index.ts";
 import type { Context } from "./run.ts";
+import type { Terminal } from "./terminal.ts";
 import { version } from "./version.ts";
 
 /**
  * Serves until somebody asks to end, which is no failure even before the start is over; then answers
  * what has begun, and closes everything.
  */
-export async function serve(context: Context, config: AgentConfig): Promise<void> {
+export async function serve(
+  context: Context,
+  config: AgentConfig,
+  curlOptions?: string,
+): Promise<void> {
   try {
-    await serveUntilAsked(context, config);
+    await serveUntilAsked(context, config, curlOptions);
   } catch (error) {
     const isEnd = ProglogError.from(error).code === "CANCELLED";
     if (!isEnd || !context.signal.aborted) throw error;
   }
 }
 
-async function serveUntilAsked(context: Context, config: AgentConfig): Promise<void> {
+async function serveUntilAsked(
+  context: Context,
+  config: AgentConfig,
+  curlOptions: string | undefined,
+): Promise<void> {
   const { signal, json, terminal, exit } = context;
   if (context.ownsProcess) letHeapGrow();
   // Nothing may be answered or written after the disk lied: there is nothing to end in order.
@@ -26,13 +35,18 @@ async function serveUntilAsked(context: Context, config: AgentConfig): Promise<v
   const options = { logs: context.stderr, version: version(), onFailure, signal };
   await using agent = await startAgent(settings, options);
   if (settings.logFormat === "json") announceInJson(context, agent);
-  else announce(context, agent, config);
+  else announce(context, agent, config, curlOptions);
   await aborted(signal);
   if (settings.logFormat !== "json")
     terminal.say("ending: no new work, what has begun is finished");
 }
 
-function announce({ terminal, pid }: Context, agent: Agent, config: AgentConfig): void {
+function announce(
+  { terminal, pid }: Context,
+  agent: Agent,
+  config: AgentConfig,
+  curlOptions: string | undefined,
+): void {
   const { rpcAddress, httpAddress, dataDir } = agent;
   const http = httpAddress === undefined ? "" : `http ${httpAddress}, `;
   const where = `${http}grpc ${rpcAddress}, data ${dataDir}, pid ${pid}`;
@@ -42,10 +56,30 @@ function announce({ terminal, pid }: Context, agent: Agent, config: AgentConfig)
   if (config.fsync === "relaxed") {
     terminal.warn("fsync is relaxed: what is acknowledged can be lost when this machine stops");
   }
-  terminal.say("no access list: whoever reaches the ports may do everything");
+  announceAccess(terminal, config);
   terminal.line(`proglog ${version()} ready: ${where}`);
   const record = `'{"record":{"value":"TGV0J3MgR28gIzEK"}}'`;
-  terminal.say(`try: curl -X POST ${httpAddress ?? rpcAddress} -d ${record}`);
+  const address = httpAddress ?? rpcAddress;
+  const isSecure = config.serverTlsCertFile !== "";
+  const target = isSecure ? `${curlOptions ?? "--cacert …"} https://${address}` : address;
+  terminal.say(`try: curl -X POST ${target} -d ${record}`);
+}
+
+/** Who may do what here, in one line. */
+function announceAccess(terminal: Terminal, config: AgentConfig): void {
+  const hasPolicy = config.aclPolicyFile !== "";
+  if (config.serverTlsCertFile === "") {
+    if (!hasPolicy) terminal.say("no access list: whoever reaches the ports may do everything");
+    else terminal.warn("an access list without TLS: nobody can say who he is, so all are refused");
+  } else if (config.serverTlsCaFile === "") {
+    const refused = "no authority of clients: nobody can say who he is, so all are refused";
+    if (hasPolicy) terminal.warn(refused);
+    else terminal.warn("no authority of clients: whoever reaches the ports may do everything");
+  } else if (!hasPolicy) {
+    terminal.say("no access list: every client that the authority signed may do everything");
+  } else {
+    terminal.say(`what clients may do stands in ${config.aclPolicyFile}`);
+  }
 }
 
 function announceInJson({ terminal, pid }: Context, agent: Agent): void {

@@ -15,7 +15,7 @@ import {
   type ServerListings,
 } from "../api/index.ts";
 import { checkRecord, limits, type ProglogError, type RecordInput } from "../base/index.ts";
-import { type CallOptions, Connection } from "./connection.ts";
+import { type CallOptions, type ClientTls, Connection } from "./connection.ts";
 import { readBatches, type ReadRange } from "./consumer.ts";
 import { Producer, type ProducerOptions } from "./producer.ts";
 import { type BatchSource, type LogRecord, RecordStream } from "./record-stream.ts";
@@ -24,7 +24,9 @@ import { DEFAULT_RETRY, retrying, type RetryPolicy } from "./retry.ts";
 export interface ConnectOptions {
   /** For a call with one answer, all its attempts together; and for each batch of a producer. */
   readonly timeoutMs?: number | undefined;
-  /** Default: plaintext. `credentials.createSsl(…)` of `@grpc/grpc-js` for TLS. */
+  /** Default: plaintext. `{}` is TLS with the authorities that Node knows. */
+  readonly tls?: ClientTls | undefined;
+  /** In place of `tls`: what `@grpc/grpc-js` makes. */
   readonly credentials?: ChannelCredentials | undefined;
   /** The log's name; default: the servers' default log. */
   readonly log?: string | undefined;
@@ -81,7 +83,7 @@ export class Client implements AsyncDisposable {
 
   /** @private Use `connect`. */
   constructor(address: string, options: ConnectOptions) {
-    this.#connection = new Connection(address, options.credentials);
+    this.#connection = new Connection(address, options);
     this.#log = options.log ?? "";
     this.#timeoutMs = options.timeoutMs ?? limits.callTimeoutMs;
     this.#retry = options.retry ?? DEFAULT_RETRY;

@@ -1,3 +1,5 @@
+import { isIP } from "node:net";
+import { checkServerIdentity, createSecureContext } from "node:tls";
 import {
   type ChannelCredentials,
   Client as GrpcClient,
@@ -29,15 +31,38 @@ export interface CallOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
+/** How a client proves who it is, and whom it believes. PEM throughout. */
+export interface ClientTls {
+  /** Who signs servers. Default: the authorities that Node knows. */
+  readonly ca?: string | Uint8Array | undefined;
+  /** Shown to servers that ask who we are. */
+  readonly cert?: string | Uint8Array | undefined;
+  readonly key?: string | Uint8Array | undefined;
+  /** The name that a server's certificate must have; default: the host of the address. */
+  readonly serverName?: string | undefined;
+}
+
+/** One or the other; neither is plaintext. */
+export interface SecurityOptions {
+  readonly tls?: ClientTls | undefined;
+  readonly credentials?: ChannelCredentials | undefined;
+}
+
 /** A channel to the servers that knows which calls are open, and words every failure as ours. */
 export class Connection {
   readonly #grpc: GrpcClient;
   readonly #cancels = new Set<() => void>();
   #closed = false;
 
-  constructor(address: string, credentials?: ChannelCredentials) {
-    const secured = credentials ?? grpcCredentials.createInsecure();
-    this.#grpc = new GrpcClient(address, secured, CHANNEL_OPTIONS);
+  constructor(address: string, security: SecurityOptions = {}) {
+    const { tls, credentials } = security;
+    const ip = tls?.serverName === undefined ? ipOf(address) : undefined;
+    const name = ip === undefined ? tls?.serverName : NAME_FOR_ADDRESSES;
+    const options =
+      name === undefined
+        ? CHANNEL_OPTIONS
+        : { ...CHANNEL_OPTIONS, "grpc.ssl_target_name_override": name };
+    this.#grpc = new GrpcClient(address, credentials ?? credentialsOf(tls, ip), options);
   }
 
   /** A call with one answer. `deadlineMs` is a time of `Date.now()`. */
@@ -159,6 +184,46 @@ function isBrokenOff(error: ProglogError): boolean {
 
 function closedError(cause?: unknown): ProglogError {
   return new ProglogError("CLOSED", "the client is closed", { cause });
+}
+
+/**
+ * What a server that is reached by an IP address is called in the handshake, where an address may not
+ * stand (RFC 6066) and the library would put it. Its certificate is still checked for the address.
+ */
+const NAME_FOR_ADDRESSES = "server.proglog";
+
+function ipOf(address: string): string | undefined {
+  const host = /^\[?(.+?)\]?:\d+$/.exec(address)?.[1] ?? "";
+  return isIP(host) === 0 ? undefined : host;
+}
+
+function credentialsOf(tls: ClientTls | undefined, ip: string | undefined): ChannelCredentials {
+  if (tls === undefined) return grpcCredentials.createInsecure();
+  const { ca, cert, key } = tls;
+  if ((cert === undefined) !== (key === undefined)) {
+    throw new ProglogError("CONFIGURATION", "a client's certificate and its key come together");
+  }
+  try {
+    const context = createSecureContext({
+      minVersion: "TLSv1.3",
+      ...(ca === undefined ? {} : { ca: asBuffer(ca) }),
+      ...(cert === undefined ? {} : { cert: asBuffer(cert) }),
+      ...(key === undefined ? {} : { key: asBuffer(key) }),
+    });
+    return grpcCredentials.createFromSecureContext(
+      context,
+      ip === undefined
+        ? {}
+        : { checkServerIdentity: (_name, certificate) => checkServerIdentity(ip, certificate) },
+    );
+  } catch (cause) {
+    const { message } = ProglogError.from(cause);
+    throw new ProglogError("CONFIGURATION", `TLS of the client: ${message}`, { cause });
+  }
+}
+
+function asBuffer(pem: string | Uint8Array): Buffer {
+  return typeof pem === "string" ? Buffer.from(pem) : Buffer.from(pem);
 }
 
 /** An answer that cannot be read is the server's fault, whatever the decoder calls it. */

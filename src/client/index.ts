@@ -41,7 +41,7 @@ export {
   type ReadOptions,
   type RecordsOptions,
 } from "./client.ts";
-export type { CallOptions } from "./connection.ts";
+export type { CallOptions, ClientTls } from "./connection.ts";
 export { type Ack, Sent } from "./pending-batch.ts";
 export { Producer, type ProducerOptions } from "./producer.ts";
 export { type LogRecord, RecordStream } from "./record-stream.ts";

@@ -1,5 +1,5 @@
 import { constants } from "node:http2";
-import { ServerInterceptingCall } from "@grpc/grpc-js";
+import { ServerInterceptingCall, status } from "@grpc/grpc-js";
 import type { ServerInterceptingCallInterface, ServerInterceptor } from "@grpc/grpc-js";
 import { toServiceError } from "../api/index.ts";
 import { limits } from "../base/index.ts";
@@ -30,7 +30,8 @@ export function authorizing(gate: Gate, connections: GrpcConnections): ServerInt
 
 /** The same numbers, by the name that the library has for them. */
 function statusOf(error: ProglogError): Status {
-  return toServiceError(error) as unknown as Status;
+  const { code, ...rest } = toServiceError(error);
+  return { ...rest, code: status[status[code] as keyof typeof status] };
 }
 
 const DEAF: Listener = {
@@ -86,9 +87,9 @@ class GuestCall extends ServerInterceptingCall {
     });
   }
 
-  override sendStatus(status: Status): void {
+  override sendStatus(sent: Status): void {
     this.#leave();
-    this.#next.sendStatus(status);
+    this.#next.sendStatus(sent);
   }
 
   /** The status comes after what was sent before it; who does not read that is cut. */

@@ -39,6 +39,7 @@ export class GrpcConnection {
   #calls = 0;
   #resets = 0;
   #watched = false;
+  #waste = 0;
   #data = 0;
   #chunks = 0;
   #last: Traffic = { read: 0, written: 0, data: 0, chunks: 0, calls: 0 };
@@ -82,8 +83,11 @@ export class GrpcConnection {
     const traffic = this.#traffic();
     this.#last = traffic;
     const waste = wasteOf(last, traffic);
-    if (waste > limits.wasteBytesPerCheck) {
-      if (this.#watched) return "it sends frames that carry nothing";
+    if (this.#watched) {
+      // What has come in and is not read yet counts as waste until it is; a window is as much.
+      this.#waste = Math.max(0, this.#waste + waste - limits.wasteBytesPerCheck);
+      if (this.#waste > limits.wasteBytesMax) return "it sends frames that carry nothing";
+    } else if (waste > limits.wasteBytesPerCheck) {
       this.#watch();
     }
     return this.#checkSilence(last.read === traffic.read, nowMs);

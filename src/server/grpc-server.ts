@@ -35,6 +35,7 @@ export interface GrpcServerOptions {
 export class GrpcServer implements AsyncDisposable {
   readonly #server: Server;
   readonly #injector: ConnectionInjector;
+  readonly #methods = new Set<string>();
   readonly #tails: Tails;
   readonly #service: LogService;
   readonly #health = new Health(true);
@@ -61,12 +62,18 @@ export class GrpcServer implements AsyncDisposable {
         ...(gate === undefined ? [] : [authorizing(gate, this.#connections)]),
       ],
     });
-    this.#server.addService(LOG_METHODS, { ...this.#service.handlers() });
-    this.#health.addToServer(this.#server);
-    reflection().addToServer(this.#server);
+    const services = this.#services();
+    services.addService(LOG_METHODS, { ...this.#service.handlers() });
+    this.#health.addToServer(services);
+    reflection().addToServer(services);
     this.#injector = this.#server.createConnectionInjector(ServerCredentials.createInsecure());
     widenWindows(this.#server);
     this.#connections.watch(this.#server);
+  }
+
+  /** Paths of everything that can be called. */
+  get methods(): readonly string[] {
+    return [...this.#methods];
   }
 
   /** Serves a connection whose first bytes are HTTP/2's preface. */
@@ -102,6 +109,16 @@ export class GrpcServer implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close();
+  }
+
+  /** What services are added to: the library's server, and the list of what it serves. */
+  #services(): Pick<Server, "addService"> {
+    return {
+      addService: (definition, handlers) => {
+        for (const { path } of Object.values(definition)) this.#methods.add(path);
+        this.#server.addService(definition, handlers);
+      },
+    };
   }
 
   /** Without channelz the library's own `forceShutdown` knows no session to cut. */

@@ -34,7 +34,7 @@ export class Health {
     this.#watchers.clear();
   }
 
-  addToServer(server: Server): void {
+  addToServer(server: Pick<Server, "addService">): void {
     this.#library.addToServer({
       addService: (definition, handlers) =>
         server.addService(definition, {

@@ -49,7 +49,7 @@ async function bench(context: Context, options: BenchOptions): Promise<undefined
       `a record has at most ${limits.recordBytesMax} bytes`,
     );
   }
-  await using client = connectTo(address, options.timeout);
+  await using client = connectTo(context, address, options);
   const value = randomBytes(size);
   terminal.say(`appending ${records} records of ${size} bytes to the log at ${address}`);
   const load: Load = { client, value, records, signal, progress: terminal.progress() };

@@ -48,12 +48,11 @@ async function consume(context: Context, options: ConsumeOptions): Promise<undef
   const { signal, out } = context;
   const { from, follow = false, limit = Infinity } = options;
   const print = PRINTERS[options.format ?? (context.json ? "json" : "value")];
-  const { timeout } = options;
   const address = addressOf(context, options);
   try {
     await using client = follow
-      ? await connectToFollow(address, timeout, signal)
-      : connectTo(address, timeout);
+      ? await connectToFollow(context, address, options)
+      : connectTo(context, address, options);
     for await (const record of client.records({ from, follow, limit, signal })) {
       print(context, record);
       if (out.isFull) await out.flush();

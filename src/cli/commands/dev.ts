@@ -6,12 +6,14 @@ import type { Command } from "commander";
 import { loadConfig } from "../../agent/index.ts";
 import { ProglogError } from "../../base/index.ts";
 import { addAgentOptions, settingFlags } from "../agent-options.ts";
+import { makeDevSecurity } from "../dev-security.ts";
 import type { CommonOptions, Run } from "../run.ts";
 import { serve } from "../serve.ts";
 
 interface DevOptions extends CommonOptions {
   readonly configFile?: string;
   readonly replicas: string;
+  readonly secure?: boolean;
 }
 
 const HTTP_PORT = 8080;
@@ -23,6 +25,10 @@ export function define(command: Command, run: Run): void {
   });
   command
     .option("--replicas <number>", "servers to start; this version knows 1", "1")
+    .option(
+      "--secure",
+      "with certificates and an access list made for it: root may, nobody may not",
+    )
     .option("--json", "tell events as JSON lines")
     .action(async (options: DevOptions & Readonly<Record<string, unknown>>) => {
       await run(options, async (context) => {
@@ -31,8 +37,10 @@ export function define(command: Command, run: Run): void {
           throw new ProglogError("CONFIGURATION", message);
         }
         const throwAway = path.join(tmpdir(), `proglog-dev-${randomBytes(6).toString("hex")}`);
+        const security =
+          options.secure === true ? await makeDevSecurity(`${throwAway}-certs`) : undefined;
         const config = await loadConfig({
-          defaults: { dataDir: throwAway, httpPort: HTTP_PORT },
+          defaults: { dataDir: throwAway, httpPort: HTTP_PORT, ...security?.settings },
           configFile: options.configFile,
           env: context.env,
           flags: settingFlags(options),
@@ -42,10 +50,13 @@ export function define(command: Command, run: Run): void {
           context.terminal.say(
             `the data is removed at the end; --data-dir keeps it (${throwAway})`,
           );
+        if (security !== undefined)
+          context.terminal.say(`to be root: export ${security.variables}`);
         try {
-          await serve(context, config);
+          await serve(context, config, security?.curl);
         } finally {
           if (isThrownAway) await rm(throwAway, { recursive: true, force: true });
+          await rm(`${throwAway}-certs`, { recursive: true, force: true });
         }
         return undefined;
       });

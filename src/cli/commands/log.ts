@@ -9,6 +9,7 @@ import { importLog } from "../log-import.ts";
 import type { ImportOptions } from "../log-import.ts";
 import { verify } from "../log-verify.ts";
 import type { CommonOptions, Run } from "../run.ts";
+import { addTlsOptions } from "../tls-options.ts";
 
 const DIRECTORY = "<data-directory>";
 
@@ -42,8 +43,9 @@ export function define(command: Command, run: Run): void {
     .action(async (directory: string, options: ExportOptions & CommonOptions) => {
       await run(options, (context) => exportLog(context, directory, options));
     });
-  command
-    .command("import [file]")
+  const load = command.command("import [file]");
+  addTlsOptions(load);
+  load
     .description("append what export wrote, from a file or from standard input")
     .option("--data-dir <directory>", "into a data directory that no server has open")
     .option("-a, --address <host:port>", "into a server's log")

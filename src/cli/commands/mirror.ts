@@ -2,13 +2,14 @@ import type { Command } from "commander";
 import { ProglogError } from "../../base/index.ts";
 import type { Client, Producer } from "../../client/index.ts";
 import { connectToFollow, timeoutOption, wholeNumber } from "../client-options.ts";
-import type { CommonOptions, Context, Run } from "../run.ts";
+import type { ConnectionOptions } from "../client-options.ts";
+import { addTlsOptions } from "../tls-options.ts";
+import type { Context, Run } from "../run.ts";
 import type { Progress } from "../terminal.ts";
 
-interface MirrorOptions extends CommonOptions {
+interface MirrorOptions extends ConnectionOptions {
   readonly from: string;
   readonly to: string;
-  readonly timeout: number;
   readonly untilEnd?: boolean;
   readonly shift: number;
   readonly name: string;
@@ -18,6 +19,7 @@ interface MirrorOptions extends CommonOptions {
 const LAG_INTERVAL_MS = 1_000;
 
 export function define(command: Command, run: Run): void {
+  addTlsOptions(command);
   command
     .requiredOption("--from <host:port>", "the RPC address of a server of the log to follow")
     .requiredOption("--to <host:port>", "the RPC address of a server of the mirror")
@@ -49,8 +51,8 @@ export function define(command: Command, run: Run): void {
 async function mirror(context: Context, options: MirrorOptions): Promise<undefined> {
   const { signal, out, json, terminal } = context;
   const { shift } = options;
-  await using source = await connectToFollow(options.from, options.timeout, signal);
-  await using target = await connectToFollow(options.to, options.timeout, signal);
+  await using source = await connectToFollow(context, options.from, options);
+  await using target = await connectToFollow(context, options.to, options);
   const producer = target.producer({ name: options.name });
   // Before the mirror is asked how far it is: what an earlier process has under way must not come after.
   const from = await producer

@@ -60,7 +60,7 @@ async function produce(context: Context, options: ProduceOptions): Promise<undef
   const failed = new AbortController();
   const signal = AbortSignal.any([context.signal, failed.signal]);
   const acks = new Acks(context, () => failed.abort());
-  await using client = connectTo(addressOf(context, options), options.timeout);
+  await using client = connectTo(context, addressOf(context, options), options);
   const producer = client.producer({ deliveryTimeoutMs: 1_000 * options.timeout });
   try {
     for await (const record of recordsOf(context, options, signal)) {

@@ -12,7 +12,7 @@ export function define(command: Command, run: Run): void {
   command.option("--json", "print one JSON object").action(async (options: ClientOptions) => {
     await run(options, async (context) => {
       const { out, json, signal } = context;
-      await using client = connectTo(addressOf(context, options), options.timeout);
+      await using client = connectTo(context, addressOf(context, options), options);
       const listings = await client.servers({ signal });
       if (json) out.json(listings);
       else out.line(table([HEADINGS, ...listings.servers.map(row)]));
