@@ -54,7 +54,7 @@ export class SimulatedMember {
 
   /** What it says of another; undefined: it does not know it. */
   statusOf(name: string): Member["status"] | undefined {
-    return this.gossip.members().find((member) => member.name === name)?.status;
+    return this.gossip.member(name)?.status;
   }
 }
 
@@ -183,7 +183,11 @@ export class Cluster {
       this.#replies.get(stream)?.(message);
       this.#replies.delete(stream);
     }
-    for (const event of events) this.#onEvent(event, member);
+    for (const event of events) {
+      // Who has left closes its sockets.
+      if (event.kind === "left") member.running = false;
+      this.#onEvent(event, member);
+    }
   }
 
   #send(from: SimulatedMember, { to, parts }: OutgoingPacket): void {

@@ -288,6 +288,8 @@ export const gossipLeaveTimeoutMs = 5_000;
 export const gossipLeavePauseMs = 800;
 /** After its last word one that leaves still answers probes so long. */
 export const gossipLeaveAnswerMs = 1_000;
+/** Members that one that leaves tells itself, besides gossip. */
+export const gossipFarewellsMax = 16;
 /** Between two votes about our name, and two reminders to one that returned. */
 export const gossipConflictIntervalMs = 10_000;
 export const gossipReminderIntervalMs = 1_000;

@@ -115,6 +115,11 @@ export class Gossip {
       .sort((a, b) => (a.name < b.name ? -1 : 1));
   }
 
+  member(name: string): Member | undefined {
+    const entry = this.#serf.roster.get(name);
+    return entry === undefined ? undefined : this.#serf.roster.view(entry);
+  }
+
   status(): GossipStatus {
     const membersByStatus = { alive: 0, leaving: 0, left: 0, failed: 0 };
     for (const { status } of this.#serf.roster.values()) membersByStatus[status] += 1;

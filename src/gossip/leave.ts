@@ -1,5 +1,7 @@
 import { limits } from "../base/index.ts";
 import type { Context } from "./context.ts";
+import type { SwimMember } from "./member.ts";
+import type { LeaveIntent, PacketMessage } from "./message.ts";
 import type { Roster } from "./roster.ts";
 import type { Sender } from "./sender.ts";
 import type { MemberStates } from "./states.ts";
@@ -16,6 +18,7 @@ export class Leave {
   readonly #sender: Sender;
   readonly #states: MemberStates;
   readonly #roster: Roster;
+  #time = 0;
 
   constructor(context: Context, sender: Sender, states: MemberStates, roster: Roster) {
     this.#context = context;
@@ -28,9 +31,9 @@ export class Leave {
     if (this.phase !== "alive") return;
     this.phase = "leaving";
     this.#roster.leaving = true;
-    const { name, schedule } = this.#context;
-    const time = this.#roster.clock.increment();
-    const intent = { kind: "leave-intent", time, name, prune: false } as const;
+    const { schedule } = this.#context;
+    this.#time = this.#roster.clock.increment();
+    const intent = this.#intent();
     this.#roster.leaveIntent(intent);
     if (!this.#hasOthers()) {
       // Nobody is there to be told; the event still comes after this call.
@@ -39,6 +42,7 @@ export class Leave {
     }
     const pause = this.#context.ticks(limits.gossipLeavePauseMs);
     const say = once(() => this.#say());
+    this.#tell({ kind: "user", message: intent });
     this.#sender.broadcastSerf("intents", intent, () => schedule.after(pause, say));
     schedule.after(this.#context.ticks(limits.gossipLeaveTimeoutMs), say);
   }
@@ -48,12 +52,27 @@ export class Leave {
     const { incarnation } = this.#states;
     this.#states.leaving = true;
     const end = once(() => this.#answerOn());
-    this.#states.dead({ kind: "dead", name, incarnation, from: name }, end);
+    const lastWord = { kind: "dead", name, incarnation, from: name } as const;
+    this.#sender.farewell = [{ kind: "user", message: this.#intent() }, lastWord];
+    this.#states.dead(lastWord, end);
+    this.#tell(lastWord);
     if (!this.#hasOthers()) {
       end();
       return;
     }
     schedule.after(this.#context.ticks(limits.gossipLeaveTimeoutMs), end);
+  }
+
+  /** Besides gossip, which in a small cluster is short-lived: so many are told by us. */
+  #tell(message: PacketMessage): void {
+    const { members, codec } = this.#context;
+    const bytes = codec.encodePacket(message);
+    const hearers = members.deal(limits.gossipFarewellsMax, (member) => this.#isOther(member));
+    for (const { address, name } of hearers) this.#sender.sendParts(address, name, [bytes]);
+  }
+
+  #intent(): LeaveIntent {
+    return { kind: "leave-intent", time: this.#time, name: this.#context.name, prune: false };
   }
 
   #answerOn(): void {
@@ -65,13 +84,11 @@ export class Leave {
   }
 
   #hasOthers(): boolean {
-    const { members, name } = this.#context;
-    return members
-      .values()
-      .some(
-        (member) =>
-          member.name !== name && (member.state === "alive" || member.state === "suspect"),
-      );
+    return this.#context.members.values().some((member) => this.#isOther(member));
+  }
+
+  #isOther({ name, state }: SwimMember): boolean {
+    return name !== this.#context.name && (state === "alive" || state === "suspect");
   }
 }
 

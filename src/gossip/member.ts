@@ -35,6 +35,7 @@ export class MemberList {
   readonly #ring: SwimMember[] = [];
   readonly #random: Random;
   #next = 0;
+  #deck: SwimMember[] = [];
 
   constructor(random: Random) {
     this.#random = random;
@@ -55,8 +56,10 @@ export class MemberList {
   /** At a random place of the ring, so that a new one is not always the last to be probed. */
   add(member: SwimMember): void {
     this.#byName.set(member.name, member);
-    this.#ring.push(member);
-    this.#swap(below(this.#random, this.#ring.length), this.#ring.length - 1);
+    for (const list of [this.#ring, this.#deck]) {
+      list.push(member);
+      swap(list, below(this.#random, list.length), list.length - 1);
+    }
   }
 
   /** The next to be probed; at the end of each round `isForgotten` members go, and the rest is shuffled. */
@@ -73,6 +76,24 @@ export class MemberList {
       if (isProbed(member)) return member;
     }
     return undefined;
+  }
+
+  /**
+   * Up to `count` members that fit, dealt from a shuffled deck: everybody has a turn before anybody has
+   * a second. A message that is sent to few is so not sent to the same few.
+   */
+  deal(count: number, fits: (member: SwimMember) => boolean): SwimMember[] {
+    const dealt: SwimMember[] = [];
+    for (let decks = 0; decks < 2 && dealt.length < count; decks++) {
+      for (let member = this.#deck.pop(); member !== undefined; member = this.#deck.pop()) {
+        const known = this.#byName.get(member.name) === member;
+        if (known && fits(member) && !dealt.includes(member)) dealt.push(member);
+        if (dealt.length === count) return dealt;
+      }
+      this.#deck = [...this.#ring];
+      shuffle(this.#deck, this.#random);
+    }
+    return dealt;
   }
 
   /** Up to `count` different members that fit, at random. */
@@ -94,13 +115,17 @@ export class MemberList {
       return false;
     });
     this.#ring.splice(0, this.#ring.length, ...kept);
-    for (let at = this.#ring.length - 1; at > 0; at--) this.#swap(below(this.#random, at + 1), at);
+    shuffle(this.#ring, this.#random);
     this.#next = 0;
   }
+}
 
-  #swap(a: number, b: number): void {
-    const member = this.#ring[a] as SwimMember;
-    this.#ring[a] = this.#ring[b] as SwimMember;
-    this.#ring[b] = member;
-  }
+function shuffle(members: SwimMember[], random: Random): void {
+  for (let at = members.length - 1; at > 0; at--) swap(members, below(random, at + 1), at);
+}
+
+function swap(members: SwimMember[], a: number, b: number): void {
+  const member = members[a] as SwimMember;
+  members[a] = members[b] as SwimMember;
+  members[b] = member;
 }

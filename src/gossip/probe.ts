@@ -1,10 +1,11 @@
 import { below, limits } from "../base/index.ts";
 import type { Context } from "./context.ts";
 import type { SwimMember } from "./member.ts";
-import type { Ack, Address, IndirectPing, Nack, Ping, Source } from "./message.ts";
+import type { Ack, Address, IndirectPing, Nack, PacketMessage, Ping, Source } from "./message.ts";
 import type { Sender } from "./sender.ts";
 import type { MemberStates } from "./states.ts";
 import type { Task } from "./schedule.ts";
+import type { Suspicion } from "./suspicion.ts";
 
 /** memberlist's protocol versions from which on a peer knows nacks, and pings over TCP. */
 const NACK_VERSION = 4;
@@ -77,7 +78,15 @@ export class Prober {
     if (ping.name !== "" && ping.name !== this.#context.name) return;
     const to = ping.source ?? from;
     const name = ping.source?.name ?? "";
-    this.#sender.send(to, name, { kind: "ack", sequence: ping.sequence, payload: null });
+    const ack = { kind: "ack", sequence: ping.sequence, payload: null } as const;
+    const { farewell } = this.#sender;
+    if (farewell.length === 0) this.#sender.send(to, name, ack);
+    else
+      this.#sender.sendParts(
+        to,
+        name,
+        [ack, ...farewell].map((each) => this.#encode(each)),
+      );
   }
 
   indirectPing(request: IndirectPing, from: Address): void {
@@ -141,7 +150,7 @@ export class Prober {
   }
 
   #begin(member: SwimMember): void {
-    const { schedule, profile, awareness, now, codec, name } = this.#context;
+    const { schedule, profile, awareness, now } = this.#context;
     const sequence = this.#nextSequence();
     const ping = this.#ping(sequence, member.name);
     const lasts = this.#context.ticks(awareness.scale(profile.probeIntervalMs));
@@ -167,10 +176,33 @@ export class Prober {
       return;
     }
     // A suspect gets the accusation with the ping, so that it can refute at once. (Lifeguard, IV-C.)
-    const { incarnation } = member;
-    const accusation = { kind: "suspect", incarnation, name: member.name, from: name } as const;
-    const parts = [codec.encodePacket(ping), codec.encodePacket(accusation)];
-    this.#sender.sendParts(member.address, member.name, parts);
+    this.#accuse(member, ping);
+  }
+
+  /**
+   * As long as we are among the accusers, the accused is told so again and again, and its answer brings
+   * its refutation. memberlist leaves that to gossip; where a third of the packets is lost, a few of
+   * the living are then not heard in time.
+   */
+  #remind(member: SwimMember, suspicion: Suspicion): void {
+    const { schedule, profile } = this.#context;
+    schedule.after(this.#context.ticks(profile.probeTimeoutMs), () => {
+      if (member.suspicion !== suspicion) return;
+      this.#accuse(member, this.#ping(this.#nextSequence(), member.name));
+      this.#remind(member, suspicion);
+    });
+  }
+
+  /** The accusation comes first, so that the answer to the ping already carries what it says to it. */
+  #accuse(member: SwimMember, ping: Ping): void {
+    const { incarnation, name } = member;
+    const accusation = { kind: "suspect", incarnation, name, from: this.#context.name } as const;
+    const parts = [accusation, ping].map((each) => this.#encode(each));
+    this.#sender.sendParts(member.address, name, parts);
+  }
+
+  #encode(message: PacketMessage): Uint8Array {
+    return this.#context.codec.encodePacket(message);
   }
 
   #askOthers(probe: Probe, sequence: number): void {
@@ -220,7 +252,11 @@ export class Prober {
     const missing = probe.nacksExpected - probe.nacks;
     awareness.apply(probe.nacksExpected > 0 ? Math.max(0, missing) : 1);
     const { incarnation } = member;
+    const before = member.suspicion;
     this.#states.suspect({ kind: "suspect", incarnation, name: member.name, from: name });
+    if (before === undefined && member.suspicion !== undefined) {
+      this.#remind(member, member.suspicion);
+    }
     this.#end(probe);
   }
 

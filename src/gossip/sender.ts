@@ -15,6 +15,8 @@ const QUEUE_NAMES: readonly QueueName[] = ["members", "intents", "queries", "eve
 /** Fills packets: one message to somebody, and with it as much news as fits. */
 export class Sender {
   packetOverheadBytes: number;
+  /** What everybody who asks us is told: that we have left. */
+  farewell: readonly PacketMessage[] = [];
   readonly queues: Readonly<Record<QueueName, BroadcastQueue>> = {
     members: new BroadcastQueue(),
     intents: new BroadcastQueue(),
@@ -73,7 +75,7 @@ export class Sender {
   gossip(): void {
     const { profile, members } = this.#context;
     if (QUEUE_NAMES.every((name) => this.queues[name].length === 0)) return;
-    const receivers = members.pick(profile.gossipFanout, (member) => this.#hears(member));
+    const receivers = members.deal(profile.gossipFanout, (member) => this.#hears(member));
     for (const { address, name } of receivers) this.sendParts(address, name, this.#news(0));
   }
 
