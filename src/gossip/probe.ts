@@ -51,6 +51,8 @@ export class Prober {
   readonly #states: MemberStates;
   readonly #openTcpPing: OpenTcpPing;
   readonly #waiting = new Map<number, Probe | RelayedProbe>();
+  /** Suspicions that are ours too. */
+  readonly #reminded = new WeakSet<Suspicion>();
   #sequence: number;
   #busy = false;
   #late = false;
@@ -252,10 +254,11 @@ export class Prober {
     const missing = probe.nacksExpected - probe.nacks;
     awareness.apply(probe.nacksExpected > 0 ? Math.max(0, missing) : 1);
     const { incarnation } = member;
-    const before = member.suspicion;
     this.#states.suspect({ kind: "suspect", incarnation, name: member.name, from: name });
-    if (before === undefined && member.suspicion !== undefined) {
-      this.#remind(member, member.suspicion);
+    const { suspicion } = member;
+    if (suspicion !== undefined && !this.#reminded.has(suspicion)) {
+      this.#reminded.add(suspicion);
+      this.#remind(member, suspicion);
     }
     this.#end(probe);
   }

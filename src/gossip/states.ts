@@ -96,13 +96,17 @@ export class MemberStates {
     const member = this.#context.members.get(accusation.name);
     if (member === undefined || accusation.incarnation < member.incarnation) return;
     if (!this.#isIncarnation(accusation.incarnation)) return;
-    if (member.suspicion !== undefined) {
+    // Only the member itself raises its incarnation: it has refuted what we still suspect it of, and was
+    // accused again. (memberlist counts this as a confirmation, and so kills members that answer.)
+    const refuted = accusation.incarnation > member.incarnation && member.state === "suspect";
+    if (member.suspicion !== undefined && !refuted) {
       if (!member.suspicion.confirm(accusation.from)) return;
       this.#sender.broadcastMember(accusation, accusation.name);
       this.#awaitDeath(member, member.suspicion);
       return;
     }
-    if (member.state !== "alive") return;
+    if (member.state !== "alive" && !refuted) return;
+    this.#trust(member);
     if (member.name === this.#context.name) {
       this.#refute(accusation.incarnation);
       return;

@@ -103,6 +103,17 @@ describe("suspect and dead", () => {
     assert.ok(a.sentOf("suspect").some(({ from }) => from === "y"));
   });
 
+  test("accused again after a refutation that we missed, its time begins anew", () => {
+    const a = new Lone("b", "c", "d");
+    a.hear(suspect("b", 1, "x"), suspect("b", 1, "y"));
+    a.runAnswered(3_000);
+    a.hear(suspect("b", 2, "z"));
+    a.runAnswered(20_000);
+    assert.equal(a.status("b"), "alive");
+    a.runAnswered(4_010);
+    assert.equal(a.status("b"), "failed");
+  });
+
   test("confirmed late, when its time is already over, the death is at once", () => {
     const a = new Lone("b", "c", "d");
     a.hear(suspect("b", 1, "x"));
