@@ -98,6 +98,14 @@ export class Cluster {
     return member;
   }
 
+  /** A second process of a name, while the first goes on; `get` now means the new one. */
+  addTwin(name: string, port: number): SimulatedMember {
+    const first = this.get(name);
+    const twin = this.add(name, port);
+    this.members.set(`${name}, the first`, first);
+    return twin;
+  }
+
   #core(name: string, address: Address): Gossip {
     return new Gossip({
       name,

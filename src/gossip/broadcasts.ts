@@ -17,9 +17,14 @@ interface Queued {
   transmits: number;
 }
 
-/** How often each broadcast is sent. */
+/**
+ * How often each broadcast is sent: memberlist's multiple of the logarithm. That is four times where
+ * there are fewer than ten members, and one of them is missed every now and then; as long as two times
+ * for each member are cheap, it is as many.
+ */
 export function transmitsMax(multiplier: number, membersCount: number): number {
-  return multiplier * Math.ceil(Math.log10(membersCount + 1));
+  const memberlists = multiplier * Math.ceil(Math.log10(membersCount + 1));
+  return Math.max(memberlists, Math.min(2 * membersCount, 3 * multiplier));
 }
 
 /** Sorted: fewest transmits, then longest, then newest. */

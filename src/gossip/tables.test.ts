@@ -92,11 +92,11 @@ describe("broadcasts", () => {
   const counts: readonly [members: number, times: number][] = [
     [0, 0],
     [1, 4],
-    [9, 4],
-    [10, 8],
-    [99, 8],
-    [100, 12],
+    [3, 6],
+    [6, 12],
+    [99, 12],
     [999, 12],
+    [1_000, 16],
   ];
   for (const [members, times] of counts) {
     test(`each is sent ${times} times among ${members}`, () => {
