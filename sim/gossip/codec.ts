@@ -198,7 +198,8 @@ function msgpackBytes(fields: Fields): number {
 }
 
 function valueBytes(value: unknown): number {
-  if (typeof value === "string") return rawBytes(new TextEncoder().encode(value).length);
+  // Simulated names are ASCII.
+  if (typeof value === "string") return rawBytes(value.length);
   if (value instanceof Uint8Array) return rawBytes(value.length);
   if (typeof value === "number") return integerBytes(value);
   if (Array.isArray(value)) {
