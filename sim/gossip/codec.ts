@@ -34,7 +34,11 @@ export function simulatedCodec(): SimulatedCodec {
     encodeTags: (tags) => new TextEncoder().encode(JSON.stringify(tags)),
     decodeTags: (meta) => {
       const text = new TextDecoder().decode(meta);
-      return text.startsWith("{") ? (JSON.parse(text) as Record<string, string>) : { role: text };
+      try {
+        return JSON.parse(text) as Record<string, string>;
+      } catch {
+        return { role: text };
+      }
     },
   };
 }

@@ -139,6 +139,19 @@ describe("the living", () => {
   });
 });
 
+test("who crashed and comes back at another port waits until the dead are forgotten", () => {
+  const { cluster } = watched(6, 15);
+  cluster.kill("m5");
+  cluster.run(15_000);
+  cluster.add("m5", 7_947);
+  let ms = 0;
+  for (; ms < 120_000 && !cluster.converged(); ms += 10_000) {
+    cluster.join("m5", "m0");
+    cluster.run(10_000);
+  }
+  assert.ok(ms > 10_000 && ms < 90_000, `${ms} ms`);
+});
+
 describe("those who left", () => {
   test("are left for everybody, and no failure is seen", () => {
     const { cluster, told } = watched(20, 7);

@@ -264,8 +264,8 @@ export const gossipIntentsMax = 4_096;
 export const gossipIntentKeptMs: number = 5 * 60 * 1000;
 /** Lamport times of events and queries that are remembered, so that each is delivered once. */
 export const gossipEventTimes = 512;
-/** Events, or queries, of the same Lamport time. */
-export const gossipEventsPerTimeMax = 64;
+/** Events, or queries, of the same Lamport time: all that is remembered fits into one push/pull. */
+export const gossipEventsPerTimeMax = 16;
 /** A user event: name and payload. */
 export const gossipEventBytesMax = 512;
 /** A query or its answer, encoded. */

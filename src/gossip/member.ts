@@ -21,6 +21,10 @@ export function sameAddress(a: Address, b: Address): boolean {
   return a.port === b.port && equalBytes(a.ip, b.ip);
 }
 
+export function isAddress({ ip, port }: Address): boolean {
+  return (ip.length === 4 || ip.length === 16) && port > 0 && port < 65_536;
+}
+
 /** Serf allows 128 characters. */
 export function isMemberName(name: string): boolean {
   return name !== "" && name.length <= limits.gossipNameCharsMax;

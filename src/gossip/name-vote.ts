@@ -27,7 +27,7 @@ export class NameVote {
   /** Not more often than now and then: a forger must not make us flood the cluster. */
   call(): void {
     const { name, now, codec, address, outbox } = this.#context;
-    if (now < this.#nextTick) return;
+    if (now < this.#nextTick || this.#queries.isFull) return;
     this.#nextTick = now + this.#context.ticks(limits.gossipConflictIntervalMs);
     let asked = 0;
     let forUs = 0;
@@ -55,10 +55,9 @@ export class NameVote {
     const name = new TextDecoder().decode(query.payload);
     if (name === this.#context.name) return;
     const entry = this.#roster.get(name);
-    const response: ConflictResponse = {
-      kind: "conflict-response",
-      member: entry === undefined ? null : this.#roster.view(entry),
-    };
+    // Only the address counts; without tags the answer always fits.
+    const member = entry === undefined ? null : { ...this.#roster.view(entry), tags: {} };
+    const response: ConflictResponse = { kind: "conflict-response", member };
     this.#queries.respond(query, this.#context.codec.encodeSerf(response));
   }
 }

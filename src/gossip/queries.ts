@@ -60,10 +60,14 @@ export class Queries {
     return this.#seen.clock;
   }
 
+  get isFull(): boolean {
+    return this.#open.size >= limits.gossipQueriesMax;
+  }
+
   /** Returns the Lamport time, which names the query among ours. */
   ask(options: QueryOptions, listener: QueryListener): number {
     const { name, payload, ack = false, relayFactor = 0 } = options;
-    if (this.#open.size >= limits.gossipQueriesMax) {
+    if (this.isFull) {
       throw new ProglogError("RESOURCE_EXHAUSTED", "too many queries are running");
     }
     const { name: self, address, schedule } = this.#context;
@@ -71,6 +75,9 @@ export class Queries {
       options.timeoutMs ?? this.#defaultTimeoutMs(),
       limits.gossipQueryTimeoutMsMax,
     );
+    if (!(timeoutMs > 0)) {
+      throw new ProglogError("INVALID_ARGUMENT", `a query cannot run for ${timeoutMs} ms`);
+    }
     const query: Query = {
       kind: "query",
       time: this.clock.time,

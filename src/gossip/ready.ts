@@ -106,6 +106,7 @@ export type CountName =
   | "refuted"
   | "member_name_invalid"
   | "member_limit"
+  | "address_refused"
   | "versions_refused"
   | "address_conflict"
   | "name_conflict"

@@ -1,6 +1,6 @@
 import { equalBytes, limits } from "../base/index.ts";
 import type { Context } from "./context.ts";
-import { isMemberName, sameAddress, type SwimMember } from "./member.ts";
+import { isAddress, isMemberName, sameAddress, type SwimMember } from "./member.ts";
 import type { Alive, Dead, MemberRow, Suspect } from "./message.ts";
 import type { Sender } from "./sender.ts";
 import { confirmationsExpected, Suspicion, suspicionMinMs, suspicionMs } from "./suspicion.ts";
@@ -60,6 +60,10 @@ export class MemberStates {
     if (this.leaving && claim.name === name) return;
     if (!isMemberName(claim.name)) {
       outbox.count("member_name_invalid");
+      return;
+    }
+    if (!isAddress(claim.address)) {
+      outbox.count("address_refused");
       return;
     }
     if (!areVersions(claim.versions)) {

@@ -9,9 +9,12 @@ import type { Alive, CountName, PacketMessage, PushPull, SerfMessage } from "../
 import { addressOf, alive, dead, Lone, pushPull, row, suspect } from "../testing/lone.ts";
 
 describe("refused", () => {
+  const five = { ip: new Uint8Array(5), port: 1 };
   const cases: readonly [what: string, message: PacketMessage, count: CountName][] = [
     ["a name of 64 KiB", alive("z".repeat(65_536)), "member_name_invalid"],
     ["no name", alive("", 1, { address: addressOf(9) }), "member_name_invalid"],
+    ["an address of 5 bytes", alive("z", 1, { address: five }), "address_refused"],
+    ["port 0", alive("z", 1, { address: addressOf(9, 0) }), "address_refused"],
     ["tags of 64 KiB", alive("z", 1, { meta: new Uint8Array(65_536) }), "meta_refused"],
     ["no versions", alive("z", 1, { versions: new Uint8Array() }), "versions_refused"],
     ["versions of 0", alive("z", 1, { versions: new Uint8Array(6) }), "versions_refused"],
