@@ -15,22 +15,25 @@ export interface SimulatedCodec extends Codec {
   decodePacket(bytes: Uint8Array): PacketMessage;
 }
 
+/** The message rides on its bytes: a map beside them would outweigh the simulation. */
+type MessageBytes = Uint8Array & { message?: Message };
+
 /**
  * A codec whose bytes have the real length and no content: the simulator hands messages over as they
  * are, and needs to know only what they would cost.
  */
 export function simulatedCodec(): SimulatedCodec {
-  const messages = new WeakMap<Uint8Array, Message>();
   const encode = (message: Message): Uint8Array => {
-    const bytes = new Uint8Array(1 + messageBytes(message));
-    messages.set(bytes, message);
+    const bytes: MessageBytes = new Uint8Array(1 + messageBytes(message));
+    bytes.message = message;
     return bytes;
   };
   return {
     encodePacket: encode,
     encodeSerf: encode,
-    decodePacket: (bytes) => messages.get(bytes) as PacketMessage,
-    decodeSerf: (bytes) => messages.get(bytes) as SerfMessage | undefined,
+    decodePacket: (bytes: MessageBytes) => bytes.message as PacketMessage,
+    decodeSerf: (bytes: MessageBytes) =>
+      bytes.message as SerfMessage | undefined,
     encodeTags: (tags) => new TextEncoder().encode(JSON.stringify(tags)),
     decodeTags: (meta) => {
       const text = new TextDecoder().decode(meta);
@@ -45,7 +48,8 @@ export function simulatedCodec(): SimulatedCodec {
 
 /** Bytes of a stream's message, type byte included. */
 export function streamBytes(message: StreamMessage): number {
-  if (message.kind === "error") return 1 + msgpackBytes([["Error", message.text]]);
+  if (message.kind === "error")
+    return 1 + msgpackBytes([["Error", message.text]]);
   if (message.kind !== "push-pull") return 1 + messageBytes(message);
   let bytes =
     1 +
@@ -104,9 +108,18 @@ function fieldsOf(message: Exclude<Message, { kind: "user" }>): Fields {
               ["SourcePort", source.port],
               ["SourceNode", source.name],
             ];
-      const fields: Fields = [["SeqNo", message.sequence], ["Node", message.name], ...sourced];
+      const fields: Fields = [
+        ["SeqNo", message.sequence],
+        ["Node", message.name],
+        ...sourced,
+      ];
       if (message.kind === "ping") return fields;
-      return [...fields, ["Target", message.target.ip], ["Port", 7946], ["Nack", true]];
+      return [
+        ...fields,
+        ["Target", message.target.ip],
+        ["Port", 7946],
+        ["Nack", true],
+      ];
     }
     case "ack":
       return [
@@ -192,12 +205,15 @@ function fieldsOf(message: Exclude<Message, { kind: "user" }>): Fields {
 }
 
 function filterText(filter: QueryFilter): string {
-  return filter.kind === "names" ? filter.names.join(" ") : filter.tag + filter.expression;
+  return filter.kind === "names"
+    ? filter.names.join(" ")
+    : filter.tag + filter.expression;
 }
 
 function msgpackBytes(fields: Fields): number {
   let bytes = fields.length < 16 ? 1 : 3;
-  for (const [key, value] of fields) bytes += valueBytes(key) + valueBytes(value);
+  for (const [key, value] of fields)
+    bytes += valueBytes(key) + valueBytes(value);
   return bytes;
 }
 
@@ -207,7 +223,10 @@ function valueBytes(value: unknown): number {
   if (value instanceof Uint8Array) return rawBytes(value.length);
   if (typeof value === "number") return integerBytes(value);
   if (Array.isArray(value)) {
-    return value.reduce<number>((sum, each) => sum + valueBytes(each), value.length < 16 ? 1 : 3);
+    return value.reduce<number>(
+      (sum, each) => sum + valueBytes(each),
+      value.length < 16 ? 1 : 3,
+    );
   }
   return 1;
 }

@@ -1,7 +1,15 @@
 import { below, limits } from "../base/index.ts";
 import type { Context } from "./context.ts";
 import type { SwimMember } from "./member.ts";
-import type { Ack, Address, IndirectPing, Nack, PacketMessage, Ping, Source } from "./message.ts";
+import type {
+  Ack,
+  Address,
+  IndirectPing,
+  Nack,
+  PacketMessage,
+  Ping,
+  Source,
+} from "./message.ts";
 import type { Sender } from "./sender.ts";
 import type { MemberStates } from "./states.ts";
 import type { Task } from "./schedule.ts";
@@ -10,6 +18,8 @@ import type { Suspicion } from "./suspicion.ts";
 /** memberlist's protocol versions from which on a peer knows nacks, and pings over TCP. */
 const NACK_VERSION = 4;
 const TCP_PING_VERSION = 3;
+/** How often we ask again ourselves while others ask for us: so many times in a probe timeout. */
+const PINGS_PER_TIMEOUT = 4;
 
 interface Probe {
   readonly kind: "probe";
@@ -58,7 +68,12 @@ export class Prober {
   #late = false;
   #relaysCount = 0;
 
-  constructor(context: Context, sender: Sender, states: MemberStates, openTcpPing: OpenTcpPing) {
+  constructor(
+    context: Context,
+    sender: Sender,
+    states: MemberStates,
+    openTcpPing: OpenTcpPing,
+  ) {
     this.#context = context;
     this.#sender = sender;
     this.#states = states;
@@ -80,7 +95,11 @@ export class Prober {
     if (ping.name !== "" && ping.name !== this.#context.name) return;
     const to = ping.source ?? from;
     const name = ping.source?.name ?? "";
-    const ack = { kind: "ack", sequence: ping.sequence, payload: null } as const;
+    const ack = {
+      kind: "ack",
+      sequence: ping.sequence,
+      payload: null,
+    } as const;
     const { farewell } = this.#sender;
     if (farewell.length === 0) this.#sender.send(to, name, ack);
     else
@@ -101,12 +120,18 @@ export class Prober {
     const requesterName = request.source?.name ?? "";
     const sequence = this.#nextSequence();
     this.#relaysCount += 1;
-    const task = schedule.after(this.#context.ticks(profile.probeTimeoutMs), () => {
-      if (!this.#waiting.delete(sequence)) return;
-      this.#relaysCount -= 1;
-      if (!request.nack) return;
-      this.#sender.send(requester, requesterName, { kind: "nack", sequence: request.sequence });
-    });
+    const task = schedule.after(
+      this.#context.ticks(profile.probeTimeoutMs),
+      () => {
+        if (!this.#waiting.delete(sequence)) return;
+        this.#relaysCount -= 1;
+        if (!request.nack) return;
+        this.#sender.send(requester, requesterName, {
+          kind: "nack",
+          sequence: request.sequence,
+        });
+      },
+    );
     const { sequence: theirs, name, target } = request;
     this.#waiting.set(sequence, {
       kind: "relayed",
@@ -129,7 +154,11 @@ export class Prober {
     probe.task?.cancel();
     this.#relaysCount -= 1;
     const { requester, requesterName, sequence } = probe;
-    this.#sender.send(requester, requesterName, { kind: "ack", sequence, payload: null });
+    this.#sender.send(requester, requesterName, {
+      kind: "ack",
+      sequence,
+      payload: null,
+    });
   }
 
   nack(nack: Nack): void {
@@ -145,7 +174,9 @@ export class Prober {
     }
     const { members, name } = this.#context;
     const member = members.nextToProbe(
-      (each) => each.name !== name && (each.state === "alive" || each.state === "suspect"),
+      (each) =>
+        each.name !== name &&
+        (each.state === "alive" || each.state === "suspect"),
       (each) => this.#states.forget(each),
     );
     if (member !== undefined) this.#begin(member);
@@ -198,7 +229,12 @@ export class Prober {
   /** The accusation comes first, so that the answer to the ping already carries what it says to it. */
   #accuse(member: SwimMember, ping: Ping): void {
     const { incarnation, name } = member;
-    const accusation = { kind: "suspect", incarnation, name, from: this.#context.name } as const;
+    const accusation = {
+      kind: "suspect",
+      incarnation,
+      name,
+      from: this.#context.name,
+    } as const;
     const parts = [accusation, ping].map((each) => this.#encode(each));
     this.#sender.sendParts(member.address, name, parts);
   }
@@ -207,12 +243,32 @@ export class Prober {
     return this.#context.codec.encodePacket(message);
   }
 
+  /** Where packets are lost, another ping says more than another accusation; nobody pays for it in a good network. */
+  #askAgain(probe: Probe, sequence: number): void {
+    const { schedule, profile, now } = this.#context;
+    const { address, name } = probe.member;
+    this.#sender.sendParts(address, name, [
+      this.#encode(this.#ping(sequence, name)),
+    ]);
+    const pause = this.#context.ticks(
+      profile.probeTimeoutMs / PINGS_PER_TIMEOUT,
+    );
+    if (now + pause >= probe.endTick) return;
+    probe.tasks.push(
+      schedule.after(pause, () => this.#askAgain(probe, sequence)),
+    );
+  }
+
   #askOthers(probe: Probe, sequence: number): void {
     const { members, profile, name, now } = this.#context;
     const { member } = probe;
+    this.#askAgain(probe, sequence);
     const helpers = members.pick(
       profile.indirectProbes,
-      (each) => each.name !== name && each.name !== member.name && each.state === "alive",
+      (each) =>
+        each.name !== name &&
+        each.name !== member.name &&
+        each.state === "alive",
     );
     for (const helper of helpers) {
       if ((helper.versions[1] ?? 0) >= NACK_VERSION) probe.nacksExpected += 1;
@@ -227,9 +283,14 @@ export class Prober {
     }
     if ((member.versions[1] ?? 0) < TCP_PING_VERSION) return;
     const timeoutMs = this.#context.ms(Math.max(1, probe.endTick - now));
-    this.#openTcpPing(member.address, this.#ping(sequence, member.name), timeoutMs, () => {
-      probe.tcpAnswered = true;
-    });
+    this.#openTcpPing(
+      member.address,
+      this.#ping(sequence, member.name),
+      timeoutMs,
+      () => {
+        probe.tcpAnswered = true;
+      },
+    );
   }
 
   #succeed(probe: Probe): void {
@@ -254,7 +315,12 @@ export class Prober {
     const missing = probe.nacksExpected - probe.nacks;
     awareness.apply(probe.nacksExpected > 0 ? Math.max(0, missing) : 1);
     const { incarnation } = member;
-    this.#states.suspect({ kind: "suspect", incarnation, name: member.name, from: name });
+    this.#states.suspect({
+      kind: "suspect",
+      incarnation,
+      name: member.name,
+      from: name,
+    });
     const { suspicion } = member;
     if (suspicion !== undefined && !this.#reminded.has(suspicion)) {
       this.#reminded.add(suspicion);

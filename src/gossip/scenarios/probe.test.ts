@@ -5,7 +5,10 @@ import { describe, test } from "node:test";
 import { addressOf, alive, Lone, suspect } from "../testing/lone.ts";
 
 /** Runs until `a` has sent the first ping of a probe. */
-function untilPing(a: Lone): { readonly sequence: number; readonly name: string } {
+function untilPing(a: Lone): {
+  readonly sequence: number;
+  readonly name: string;
+} {
   for (let ms = 0; ms < 3_000; ms += 10) {
     a.run(10);
     const ping = a.sentOf("ping").at(-1);
@@ -22,7 +25,10 @@ describe("a probe", () => {
     a.hear({ kind: "ack", sequence, payload: null });
     assert.ok(
       a.events.some(
-        (event) => event.kind === "probed" && event.name === name && event.latencyTicks === 10,
+        (event) =>
+          event.kind === "probed" &&
+          event.name === name &&
+          event.latencyTicks === 10,
       ),
     );
     a.run(500);
@@ -36,11 +42,30 @@ describe("a probe", () => {
     a.run(490);
     assert.equal(a.sentOf("indirect-ping").length, 0);
     a.run(10);
-    const asked = a.sent.filter(({ message }) => message.kind === "indirect-ping");
+    const asked = a.sent.filter(
+      ({ message }) => message.kind === "indirect-ping",
+    );
     assert.equal(new Set(asked.map(({ to }) => to)).size, 3);
-    assert.ok(a.sentOf("indirect-ping").every((request) => request.name === name && request.nack));
+    assert.ok(
+      a
+        .sentOf("indirect-ping")
+        .every((request) => request.name === name && request.nack),
+    );
     assert.equal(a.streams[0]?.message.kind, "ping");
     assert.equal(a.streams[0].timeoutMs, 500);
+  });
+
+  test("from then on we ask again ourselves too, and any answer counts", () => {
+    const a = new Lone("b", "c");
+    const { sequence } = untilPing(a);
+    a.run(990);
+    assert.deepEqual(
+      a.sentOf("ping").map((ping) => ping.sequence),
+      Array.from({ length: 5 }, () => sequence),
+    );
+    a.hear({ kind: "ack", sequence, payload: null });
+    a.run(10);
+    assert.deepEqual(a.story(), []);
   });
 
   test("answered through another, late, it is still a success", () => {
@@ -57,7 +82,8 @@ describe("a probe", () => {
       const a = new Lone("b", "c", "d", "e");
       const { sequence, name } = untilPing(a);
       a.run(600);
-      for (let count = 0; count < nacks; count++) a.hear({ kind: "nack", sequence });
+      for (let count = 0; count < nacks; count++)
+        a.hear({ kind: "nack", sequence });
       a.run(400);
       assert.deepEqual(a.story(), [`suspected ${name}`]);
       assert.equal(a.gossip.status().healthScore, 3 - nacks);
@@ -100,7 +126,11 @@ describe("a probe", () => {
     const { sequence } = untilPing(a);
     a.run(510);
     const { stream } = a.streams[0] ?? { stream: 0 };
-    const message = { kind: "ack", sequence: sequence + 1, payload: null } as const;
+    const message = {
+      kind: "ack",
+      sequence: sequence + 1,
+      payload: null,
+    } as const;
     a.act((gossip) => gossip.step({ kind: "stream-reply", stream, message }));
     a.run(490);
     assert.deepEqual(a.story(), ["suspected b"]);
@@ -121,7 +151,11 @@ describe("a probe", () => {
     a.run(1_000);
     a.clear();
     a.runAnswered(3_000);
-    assert.ok(!a.sent.some(({ message }) => message.kind === "suspect" && message.name === name));
+    assert.ok(
+      !a.sent.some(
+        ({ message }) => message.kind === "suspect" && message.name === name,
+      ),
+    );
   });
 
   test("a suspect is told of its suspicion with the ping", () => {
@@ -130,10 +164,13 @@ describe("a probe", () => {
     a.run(5_000);
     a.clear();
     a.hear(alive("b", 2), suspect("b", 2, "y"));
-    untilPing(a);
-    const [accusation, ping] = a.sent.slice(-2).map(({ message }) => message);
-    assert.equal(ping?.kind, "ping");
-    assert.deepEqual(accusation, suspect("b", 2, "a"));
+    a.run(2_500);
+    const messages = a.sent.map(({ message }) => message);
+    const at = messages.findIndex(
+      (each) => each.kind === "suspect" && each.from === "a",
+    );
+    assert.deepEqual(messages[at], suspect("b", 2, "a"));
+    assert.equal(messages[at + 1]?.kind, "ping");
   });
 });
 
@@ -184,7 +221,12 @@ describe("asked", () => {
     a.hear({ kind: "ack", sequence: ping?.sequence ?? 0, payload: null });
     assert.deepEqual(
       a.sent.filter(({ message }) => message.kind === "ack"),
-      [{ to: "10.0.0.3:7946", message: { kind: "ack", sequence: 77, payload: null } }],
+      [
+        {
+          to: "10.0.0.3:7946",
+          message: { kind: "ack", sequence: 77, payload: null },
+        },
+      ],
     );
 
     const b = new Lone();
