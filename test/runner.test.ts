@@ -35,6 +35,7 @@ function runAll(
 }
 
 const PASSES = 'test("passes", () => {});';
+const BREAKS = 'test("line\\u2028 \\u2029 \\n \\r breaks", () => {});';
 const FAILS = 'test("fails", () => { throw new Error("the reason"); });';
 
 /** Each in a folder, and so in a process, of its own; and what must be said of it. */
@@ -52,7 +53,7 @@ const TROUBLES: readonly [what: string, text: string, said: RegExp][] = [
 describe("the test runner", () => {
   test("finds each kind of trouble, and counts over its processes", (t) => {
     const files: Record<string, string> = {
-      "src/fine/a.test.ts": `${PASSES} describe("suite", () => { ${PASSES} });`,
+      "src/fine/a.test.ts": `${BREAKS} describe("suite", () => { ${PASSES} });`,
       "src/fine/b.test.ts": `describe("suite", () => { ${PASSES} ${FAILS} });`,
       "test/c.test.ts": 'test("parent", async (t) => { await t.test("child", () => {}); });',
       "test/d.system.ts": FAILS,

@@ -31,9 +31,13 @@ export function emptyTally(): Tally {
 
 const SLOWEST_SHOWN = 5;
 
+/** Line breaks to a reader of lines, but not to JSON: a test's name may hold any. */
+const SEPARATORS = /[\u2028\u2029]/g;
+
 /** From a worker to its runner. */
 export function tell(line: TallyLine): void {
-  writeSync(TALLY_FD, `${JSON.stringify(line)}\n`);
+  const json = JSON.stringify(line).replaceAll(SEPARATORS, "?");
+  writeSync(TALLY_FD, `${json}\n`);
 }
 
 export function addToTally(tally: Tally, line: TallyLine): void {
