@@ -15,7 +15,7 @@ import { dirname, join, resolve } from "node:path";
 import { parseArgs } from "node:util";
 
 import { runGroup, type GroupOptions } from "./support/run-group.ts";
-import { emptyTally, type Tally } from "./support/tally.ts";
+import { emptyTally, type Tally, type TallyLine } from "./support/tally.ts";
 
 interface Tier {
   readonly suffix: string;
@@ -92,13 +92,17 @@ async function runAll(
 
 function printSummary(tally: Tally, filesCount: number, seconds: number): void {
   const lines = [""];
-  for (const { name, reason } of tally.skipped) lines.push(`skipped: ${name} (${reason ?? "?"})`);
+  for (const line of tally.skipped) lines.push(`skipped: ${told(line)}`);
   for (const name of tally.failed) lines.push(`failed: ${name}`);
   const slowest = tally.slowest.map((line) => `${seconds1(line.durationMs)} ${line.name}`);
   if (seconds > 5) lines.push(`slowest: ${slowest.join("\n         ")}`);
   lines.push(`${filesCount} files, Node ${process.version}, ${seconds.toFixed(1)} s`);
   lines.push(`${tally.passed} passed, ${tally.failed.length} failed`);
   process.stdout.write(`${lines.join("\n")}\n`);
+}
+
+function told({ name, reason }: TallyLine): string {
+  return `${name} (${reason ?? "?"})`;
 }
 
 function seconds1(ms: number): string {
@@ -168,6 +172,10 @@ async function main(): Promise<number> {
   }
   if (tally.passed + tally.failed.length + tally.skipped.length === 0) {
     refuse(namePattern === undefined ? "no test was run" : `no test is named like ${namePattern}`);
+  }
+  // Where everything is demanded, what was left out is no success.
+  if (process.env["PROGLOG_REQUIRE_ALL"] === "1") {
+    tally.failed.push(...tally.skipped.splice(0).map(told));
   }
   printSummary(tally, files.length, (performance.now() - started) / 1_000);
   return tally.failed.length === 0 ? 0 : 1;

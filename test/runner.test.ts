@@ -18,7 +18,8 @@ interface Outcome {
 function runAll(
   t: TestContext,
   files: Readonly<Record<string, string>>,
-  ...args: string[]
+  args: readonly string[] = [],
+  more: NodeJS.ProcessEnv = {},
 ): Outcome {
   const folder = mkdtempSync(join(tmpdir(), "proglog-runner-"));
   t.after(() => rmSync(folder, { recursive: true, force: true }));
@@ -29,7 +30,7 @@ function runAll(
     writeFileSync(join(folder, name), `import { describe, test } from "node:test";\n${text}`);
   }
   const all = ["--import", "tsx", join(root, "test", "all.ts"), "--root", folder, ...args];
-  const env = { ...process.env, PROGLOG_REQUIRE_ALL: "" };
+  const env = { ...process.env, PROGLOG_REQUIRE_ALL: "", ...more };
   const { status, stdout } = spawnSync(process.execPath, all, { cwd: root, encoding: "utf8", env });
   return { code: status, out: stdout, lastLine: stdout.trimEnd().split("\n").at(-1) };
 }
@@ -59,7 +60,7 @@ describe("the test runner", () => {
       "test/d.system.ts": FAILS,
     };
     for (const [what, text] of TROUBLES) files[`src/${what}/a.test.ts`] = text;
-    const { code, out, lastLine } = runAll(t, files, "--patience", "5");
+    const { code, out, lastLine } = runAll(t, files, ["--patience", "5"]);
     for (const [, , said] of TROUBLES) assert.match(out, said);
     assert.match(out, /\nfailed: suite › fails\n/);
     // Five that pass and the one of "open"; a trouble each, and the one of the suite.
@@ -68,14 +69,14 @@ describe("the test runner", () => {
 
   test("selects files and tests", (t) => {
     const files = { "src/a.test.ts": `${PASSES} ${FAILS}`, "src/b.test.ts": FAILS };
-    const { code, lastLine } = runAll(t, files, "src/a", "--name", "^passes$");
+    const { code, lastLine } = runAll(t, files, ["src/a", "--name", "^passes$"]);
     assert.deepEqual({ code, lastLine }, { code: 0, lastLine: "1 passed, 0 failed" });
   });
 
   test("selecting nothing is an error", (t) => {
     const files = { "src/a.test.ts": PASSES };
-    assert.equal(runAll(t, files, "src/none").code, 2);
-    assert.equal(runAll(t, files, "--name", "none").code, 2);
+    assert.equal(runAll(t, files, ["src/none"]).code, 2);
+    assert.equal(runAll(t, files, ["--name", "none"]).code, 2);
   });
 });
 
@@ -90,8 +91,8 @@ describe("a test that needs what is missing", () => {
   });
 
   test("fails when everything is required", (t) => {
-    const required = `process.env.PROGLOG_REQUIRE_ALL = "1"; ${PASSES}`;
-    const { code, lastLine } = runAll(t, { "src/a.test.ts": required, "src/b.test.ts": needy });
+    const files = { "src/a.test.ts": PASSES, "src/b.test.ts": needy };
+    const { code, lastLine } = runAll(t, files, [], { PROGLOG_REQUIRE_ALL: "1" });
     assert.deepEqual({ code, lastLine }, { code: 1, lastLine: "1 passed, 1 failed" });
   });
 });

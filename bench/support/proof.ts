@@ -1,30 +1,18 @@
 import { execFileSync } from "node:child_process";
-import { readFileSync, writeFileSync } from "node:fs";
-import { format, resolveConfig } from "prettier";
+import { writeSection } from "../../test/support/marked-section.ts";
 import type { Environment } from "./environment.ts";
 import { environmentLine } from "./environment.ts";
 import type { RowResult } from "./result.ts";
 import { cellsOf, noteLines } from "./table.ts";
 
-const BEGIN = "<!-- bench: begin -->";
-const END = "<!-- bench: end -->";
-
-/** Writes the table between two marks of a Markdown file, at its end where there are none yet. */
+/** Writes the table between two marks of a Markdown page. */
 export async function writeProof(
   file: string,
   root: string,
   environment: Environment,
   rows: readonly RowResult[],
 ): Promise<void> {
-  const before = readOrEmpty(file);
-  const section = [BEGIN, "", ...sectionLines(root, environment, rows), "", END].join("\n");
-  const [from, to] = [before.indexOf(BEGIN), before.indexOf(END)];
-  const after =
-    from >= 0 && to > from
-      ? before.slice(0, from) + section + before.slice(to + END.length)
-      : `${before === "" ? "" : `${before.trimEnd()}\n\n`}${section}\n`;
-  const style = await resolveConfig(file);
-  writeFileSync(file, await format(after, { ...style, parser: "markdown" }));
+  await writeSection(file, "bench", sectionLines(root, environment, rows));
 }
 
 function sectionLines(
@@ -56,13 +44,5 @@ function commitOf(root: string): string {
     return `${git("rev-parse", "--short", "HEAD").trim()}${changed ? " with changes" : ""}`;
   } catch {
     return "unknown";
-  }
-}
-
-function readOrEmpty(file: string): string {
-  try {
-    return readFileSync(file, "utf8");
-  } catch {
-    return "";
   }
 }

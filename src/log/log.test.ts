@@ -9,6 +9,7 @@ import type { Entry } from "./entry-type.ts";
 import { encodeLogStart } from "./log-start.ts";
 import { Log } from "./log.ts";
 import type { LogOptions } from "./options.ts";
+import { realDisk } from "./real-disk.ts";
 
 const text = (value: string): Uint8Array => new TextEncoder().encode(value);
 
@@ -184,3 +185,25 @@ test("offsets are found by time", () =>
     assert.equal(await log.offsetAtTime(2000), undefined);
     await log.close();
   }));
+
+test("what is appended counts as taken before the disk is asked again: nobody eats up the reserve", async () => {
+  await withDirectory(async (directory) => {
+    const reserveBytes = 1 << 20;
+    const disk = { ...realDisk, free: () => Promise.resolve(reserveBytes + 500) };
+    const clock = { now: () => 1, monotonic: () => 1, after: () => () => undefined };
+    const log = await open(directory, {
+      disk,
+      clock,
+      freeBytesMin: reserveBytes,
+      segmentBytesMax: 4096,
+    });
+    let count = 0;
+    for (; count < 20 && log.admission() === undefined; count++) {
+      log.append(batchEntry(log, ["x".repeat(100)]));
+      await log.sync();
+    }
+    assert.equal(count, 3, "500 bytes hold two entries of 217 bytes, and a third is begun");
+    assert.equal(log.admission()?.code, "RESOURCE_EXHAUSTED");
+    await log.close();
+  });
+});

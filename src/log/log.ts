@@ -6,6 +6,7 @@ import type { ConfigurationAt } from "./configurations.ts";
 import { directoryError } from "./directory-error.ts";
 import { durably, isDiskError, isDiskFull } from "./durably.ts";
 import type { Entry } from "./entry-type.ts";
+import { ENTRY_HEADER_BYTES } from "./entry.ts";
 import { FilePool } from "./file-pool.ts";
 import { Indexes } from "./indexes.ts";
 import { installMarker } from "./install.ts";
@@ -164,6 +165,7 @@ export class Log implements AsyncDisposable {
    */
   append(entry: Entry): void {
     this.#appender.append(entry);
+    this.#space.take(ENTRY_HEADER_BYTES + entry.payload.length);
   }
 
   /**

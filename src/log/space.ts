@@ -17,8 +17,17 @@ export class SpaceGuard {
     this.reserveBytes = Math.max(options.freeBytesMin, options.segmentBytesMax);
   }
 
+  /** What the disk said last, less what was taken since. */
   get freeBytes(): number {
     return this.#freeBytes;
+  }
+
+  /**
+   * Bytes that will be written: they count at once, for between two looks at the disk a fast writer
+   * would eat up the whole reserve.
+   */
+  take(bytes: number): void {
+    this.#freeBytes -= bytes;
   }
 
   /** Why nothing new may be appended, or undefined. Asks the disk in the background when it is time. */

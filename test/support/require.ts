@@ -1,19 +1,14 @@
 import { execFileSync } from "node:child_process";
-import { test } from "node:test";
 
 /**
  * Options for a test that needs something of the machine: it is skipped with a loud reason where
- * that is missing, and fails there under `PROGLOG_REQUIRE_ALL=1`, as CI runs it.
+ * that is missing. Under `PROGLOG_REQUIRE_ALL=1`, as CI runs them, the runner counts every skipped test
+ * as a failure.
  *
  *     test("…", skipUnless(commandExists("strace"), "the program strace"), async () => …)
  */
 export function skipUnless(condition: boolean, missing: string): { skip?: string } {
   if (condition) return {};
-  if (process.env["PROGLOG_REQUIRE_ALL"] === "1") {
-    test(`PROGLOG_REQUIRE_ALL: ${missing}`, () => {
-      throw new Error(`missing: ${missing}`);
-    });
-  }
   return { skip: `MISSING: ${missing}` };
 }
 

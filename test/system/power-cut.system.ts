@@ -1,86 +1,10 @@
 /** A power cut under a real file system: ext4 on an image, of which a copy is all that is left. */
 import assert from "node:assert/strict";
-import { mkdirSync, mkdtempSync, realpathSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { setTimeout as sleep } from "node:timers/promises";
 import { test } from "node:test";
-import type { TestContext } from "node:test";
-import { below, seededRandom } from "../../src/base/index.ts";
 import { skipUnless } from "../support/require.ts";
-import { EngineRun } from "./support/engine-run.ts";
-import { canMount, run } from "./support/mounts.ts";
+import { canMountImages, cutPower } from "./support/power-cuts.ts";
 
 const POWER_CUTS = 10;
-/** A call of the stopped process that is in the kernel ends in this time. */
-const SETTLE_MS = 50;
-
-/** An ext4 in a file. */
-class Image implements Disposable {
-  readonly point: string;
-  readonly #folder: string;
-  #number = 0;
-  #isMounted = false;
-
-  constructor() {
-    this.#folder = realpathSync(mkdtempSync(join(tmpdir(), "proglog-power-")));
-    this.point = join(this.#folder, "mounted");
-    mkdirSync(this.point);
-    run("truncate", "-s", "48M", this.#path);
-    run("mkfs.ext4", "-q", "-F", this.#path);
-    this.#mount();
-  }
-
-  get outside(): string {
-    return this.#folder;
-  }
-
-  /** What the disk holds at this moment is copied: what only the page cache has is not in the copy. */
-  copy(): void {
-    run("cp", "--sparse=always", this.#path, this.#next);
-  }
-
-  /** From now on the copy is the disk. */
-  useCopy(): void {
-    this.#unmount();
-    rmSync(this.#path);
-    this.#number++;
-    this.#mount();
-  }
-
-  [Symbol.dispose](): void {
-    if (this.#isMounted) this.#unmount();
-    rmSync(this.#folder, { recursive: true });
-  }
-
-  get #path(): string {
-    return join(this.#folder, `${this.#number}.img`);
-  }
-  get #next(): string {
-    return join(this.#folder, `${this.#number + 1}.img`);
-  }
-
-  /** Its journal is written when somebody asks, and not in the middle of a copy. */
-  #mount(): void {
-    run("mount", "-o", "loop,commit=300", this.#path, this.point);
-    this.#isMounted = true;
-  }
-
-  #unmount(): void {
-    run("umount", this.point);
-    this.#isMounted = false;
-  }
-}
-
-function canMountImages(): boolean {
-  if (!canMount()) return false;
-  try {
-    new Image()[Symbol.dispose]();
-    return true;
-  } catch {
-    return false;
-  }
-}
 
 const needsImages = skipUnless(canMountImages(), "root, loop devices and mkfs.ext4");
 
@@ -88,27 +12,8 @@ test(
   `${POWER_CUTS} power cuts under ext4: nothing acknowledged is lost`,
   needsImages,
   async (t) => {
-    const random = seededRandom(4);
-    using image = new Image();
-    const run = new EngineRun(join(image.point, "data"), join(image.outside, "said"));
-    for (let cut = 1; cut <= POWER_CUTS; cut++) {
-      const child = run.start();
-      await child.opened();
-      await sleep(50 + below(random, 250));
-      child.signal("SIGSTOP");
-      await sleep(SETTLE_MS);
-      image.copy();
-      child.signal("SIGKILL");
-      assert.equal(await child.ended, "SIGKILL");
-      image.useCopy();
-      await run.verify();
-    }
-    await run.verify("all");
-    report(t, run.acknowledged);
+    const acknowledged = await cutPower(4, POWER_CUTS);
+    t.diagnostic(`${POWER_CUTS} power cuts, ${acknowledged} records acknowledged, 0 lost`);
+    assert.ok(acknowledged > 10 * POWER_CUTS, `${acknowledged} records were acknowledged`);
   },
 );
-
-function report(t: TestContext, acknowledged: number): void {
-  t.diagnostic(`${POWER_CUTS} power cuts, ${acknowledged} records acknowledged, 0 lost`);
-  assert.ok(acknowledged > 10 * POWER_CUTS, `${acknowledged} records were acknowledged`);
-}

@@ -3,13 +3,13 @@ import { spawn } from "node:child_process";
 import type { ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { closeSync, openSync, readFileSync, statSync } from "node:fs";
-import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { decodeBatch } from "../../../src/base/index.ts";
 import { openLog } from "../../../src/log/index.ts";
 import { cleanEnvironment } from "../../support/program.ts";
+import { engineProgram } from "./engine-program.ts";
+import { valueOf } from "./engine-value.ts";
 
-const CHILD = join(import.meta.dirname, "engine.mjs");
 /** Serials of one process; more than it can write before it is killed. */
 const SERIALS = 1_000_000;
 
@@ -21,11 +21,6 @@ export interface EngineChildOptions {
   /** A program and its arguments that runs the process, such as strace. */
   readonly under?: readonly string[];
   readonly env?: Readonly<Record<string, string>>;
-}
-
-/** The value that the process writes for a serial. */
-export function valueOf(serial: number): string {
-  return `${serial}:${"v".repeat((serial * 7919) % 400)}`;
 }
 
 /**
@@ -53,7 +48,7 @@ export class EngineRun {
     const { writers = 4, groups, segmentBytesMax = 8192, under = [], env } = options;
     const first = this.processes++ * SERIALS;
     const settings = JSON.stringify({ first, writers, groups, segmentBytesMax });
-    const command = [...under, process.execPath, CHILD, this.directory, settings];
+    const command = [...under, process.execPath, engineProgram(), this.directory, settings];
     return new EngineProcess(command, env ?? {}, this.#output, (line) => this.#take(line));
   }
 

@@ -7,28 +7,32 @@
  * Arguments: the directory, then JSON: `first` (serial), `writers` (at once), `groups` (appends of
  * each; absent: without end), `segmentBytesMax`. Ends with 74 when the disk failed.
  *
- * Plain JavaScript on the built package, because it is started thousands of times.
+ * Runs on the built package, compiled by `engine-run.ts`, because it is started thousands of times.
  */
 import { writeSync } from "node:fs";
 import { argv, exit } from "node:process";
-import { openLog } from "../../../dist/log/index.js";
+import { openLog } from "../../../src/log/index.ts";
+import type { EmbeddedLog } from "../../../src/log/index.ts";
+import { valueOf } from "./engine-value.ts";
 
-const [directory, settings] = argv.slice(2);
-const { first, writers, groups = Infinity, segmentBytesMax } = JSON.parse(settings);
+interface Settings {
+  readonly first: number;
+  readonly writers: number;
+  readonly groups?: number;
+  readonly segmentBytesMax: number;
+}
+
+const [directory = "", settings = ""] = argv.slice(2);
+const { first, writers, groups = Infinity, segmentBytesMax } = JSON.parse(settings) as Settings;
 const encoder = new TextEncoder();
 let serial = first;
 
-/** The same as `valueOf` in engine-run.ts. */
-function valueOf(of) {
-  return `${of}:${"v".repeat((of * 7919) % 400)}`;
-}
-
 /** Written at once: what was said outlives the process. */
-function say(...words) {
+function say(...words: readonly (string | number)[]): void {
   writeSync(1, `${words.join(" ")}\n`);
 }
 
-async function write(log) {
+async function write(log: EmbeddedLog): Promise<void> {
   for (let group = 0; group < groups; group++) {
     const from = serial;
     const count = 1 + (from % 3);
@@ -42,7 +46,7 @@ async function write(log) {
 }
 
 /** An error of the disk ends it like a server. */
-async function open() {
+async function open(): Promise<EmbeddedLog> {
   try {
     return await openLog(directory, {
       segmentBytesMax,
@@ -51,7 +55,7 @@ async function open() {
       onFailure: () => exit(74),
     });
   } catch (error) {
-    if (error.code !== "STORAGE_FAILED") throw error;
+    if ((error as { readonly code?: string }).code !== "STORAGE_FAILED") throw error;
     return exit(74);
   }
 }
