@@ -24,9 +24,6 @@ export function acceptAppend(core: Core, message: AppendEntries): StepResult {
   }
   const conflict = log.findConflict(entries);
   if (conflict !== undefined) {
-    if (conflict.index <= log.committed) {
-      return core.refuse(message.kind, from, "conflictsWithCommitted");
-    }
     if (conflict.index <= log.lastIndex) {
       core.emit({ kind: "logTruncated", fromIndex: conflict.index });
     }

@@ -11,8 +11,6 @@ export type RefusalReason =
   | "termTooFar"
   /** Entries that do not follow each other, or not the message's own place. */
   | "brokenChain"
-  /** A leader's entries contradict what is committed here: one of the two has lost its memory. */
-  | "conflictsWithCommitted"
   /** Committed beyond the end of our log: we have lost what we acknowledged. */
   | "commitBeyondLog"
   /** A configuration that names nobody, or a replica in two roles. */

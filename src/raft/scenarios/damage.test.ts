@@ -122,6 +122,13 @@ describe("a damaged replica", () => {
     assert.equal(cluster.raft(3).damaged, false);
   });
 
+  test("its leader hears of it by whatever it answers first", () => {
+    const cluster = damaged();
+    cluster.drop("heartbeat");
+    cluster.propose(1, "d");
+    assert.equal(cluster.eventsOf(1, "peerDamaged").length, 1);
+  });
+
   test("does not confirm reads: it may have forgotten whom it follows", () => {
     const cluster = damaged();
     cluster.isolate(2);

@@ -128,6 +128,7 @@ describe("snapshots", () => {
     cluster.deliver({ kind: "installSnapshot", from: 1, to: 3, term: 1, snapshot });
     cluster.raft(3).campaign();
     assert.equal(cluster.raft(3).role, "follower");
+    assert.equal(cluster.eventsOf(3, "cannotCampaign").at(-1)?.reason, "unpromotable");
     cluster.work(3);
     cluster.store(3);
     assert.equal(cluster.raft(3).appliedIndex, 5);
