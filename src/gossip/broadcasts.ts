@@ -43,6 +43,10 @@ export class BroadcastQueue {
     return this.#queue.length;
   }
 
+  has(subject: string): boolean {
+    return this.#subjects.has(subject);
+  }
+
   /** False: the queue held more than `lengthMax`, and what was sent most often fell out of it. */
   add(broadcast: Broadcast, lengthMax: number): boolean {
     const { subject } = broadcast;

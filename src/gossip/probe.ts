@@ -1,15 +1,7 @@
 import { below, limits } from "../base/index.ts";
 import type { Context } from "./context.ts";
 import type { SwimMember } from "./member.ts";
-import type {
-  Ack,
-  Address,
-  IndirectPing,
-  Nack,
-  PacketMessage,
-  Ping,
-  Source,
-} from "./message.ts";
+import type { Ack, Address, IndirectPing, Nack, PacketMessage, Ping, Source } from "./message.ts";
 import type { Sender } from "./sender.ts";
 import type { MemberStates } from "./states.ts";
 import type { Task } from "./schedule.ts";
@@ -68,17 +60,13 @@ export class Prober {
   #late = false;
   #relaysCount = 0;
 
-  constructor(
-    context: Context,
-    sender: Sender,
-    states: MemberStates,
-    openTcpPing: OpenTcpPing,
-  ) {
+  constructor(context: Context, sender: Sender, states: MemberStates, openTcpPing: OpenTcpPing) {
     this.#context = context;
     this.#sender = sender;
     this.#states = states;
     this.#openTcpPing = openTcpPing;
     this.#sequence = context.random.u32();
+    states.askOnceMore = (member) => this.#accuse(member, this.#newPing(member));
   }
 
   start(): void {
@@ -120,18 +108,15 @@ export class Prober {
     const requesterName = request.source?.name ?? "";
     const sequence = this.#nextSequence();
     this.#relaysCount += 1;
-    const task = schedule.after(
-      this.#context.ticks(profile.probeTimeoutMs),
-      () => {
-        if (!this.#waiting.delete(sequence)) return;
-        this.#relaysCount -= 1;
-        if (!request.nack) return;
-        this.#sender.send(requester, requesterName, {
-          kind: "nack",
-          sequence: request.sequence,
-        });
-      },
-    );
+    const task = schedule.after(this.#context.ticks(profile.probeTimeoutMs), () => {
+      if (!this.#waiting.delete(sequence)) return;
+      this.#relaysCount -= 1;
+      if (!request.nack) return;
+      this.#sender.send(requester, requesterName, {
+        kind: "nack",
+        sequence: request.sequence,
+      });
+    });
     const { sequence: theirs, name, target } = request;
     this.#waiting.set(sequence, {
       kind: "relayed",
@@ -174,9 +159,7 @@ export class Prober {
     }
     const { members, name } = this.#context;
     const member = members.nextToProbe(
-      (each) =>
-        each.name !== name &&
-        (each.state === "alive" || each.state === "suspect"),
+      (each) => each.name !== name && (each.state === "alive" || each.state === "suspect"),
       (each) => this.#states.forget(each),
     );
     if (member !== undefined) this.#begin(member);
@@ -221,7 +204,7 @@ export class Prober {
     const { schedule, profile } = this.#context;
     schedule.after(this.#context.ticks(profile.probeTimeoutMs), () => {
       if (member.suspicion !== suspicion) return;
-      this.#accuse(member, this.#ping(this.#nextSequence(), member.name));
+      this.#accuse(member, this.#newPing(member));
       this.#remind(member, suspicion);
     });
   }
@@ -247,16 +230,10 @@ export class Prober {
   #askAgain(probe: Probe, sequence: number): void {
     const { schedule, profile, now } = this.#context;
     const { address, name } = probe.member;
-    this.#sender.sendParts(address, name, [
-      this.#encode(this.#ping(sequence, name)),
-    ]);
-    const pause = this.#context.ticks(
-      profile.probeTimeoutMs / PINGS_PER_TIMEOUT,
-    );
+    this.#sender.sendParts(address, name, [this.#encode(this.#ping(sequence, name))]);
+    const pause = this.#context.ticks(profile.probeTimeoutMs / PINGS_PER_TIMEOUT);
     if (now + pause >= probe.endTick) return;
-    probe.tasks.push(
-      schedule.after(pause, () => this.#askAgain(probe, sequence)),
-    );
+    probe.tasks.push(schedule.after(pause, () => this.#askAgain(probe, sequence)));
   }
 
   #askOthers(probe: Probe, sequence: number): void {
@@ -265,10 +242,7 @@ export class Prober {
     this.#askAgain(probe, sequence);
     const helpers = members.pick(
       profile.indirectProbes,
-      (each) =>
-        each.name !== name &&
-        each.name !== member.name &&
-        each.state === "alive",
+      (each) => each.name !== name && each.name !== member.name && each.state === "alive",
     );
     for (const helper of helpers) {
       if ((helper.versions[1] ?? 0) >= NACK_VERSION) probe.nacksExpected += 1;
@@ -283,14 +257,9 @@ export class Prober {
     }
     if ((member.versions[1] ?? 0) < TCP_PING_VERSION) return;
     const timeoutMs = this.#context.ms(Math.max(1, probe.endTick - now));
-    this.#openTcpPing(
-      member.address,
-      this.#ping(sequence, member.name),
-      timeoutMs,
-      () => {
-        probe.tcpAnswered = true;
-      },
-    );
+    this.#openTcpPing(member.address, this.#ping(sequence, member.name), timeoutMs, () => {
+      probe.tcpAnswered = true;
+    });
   }
 
   #succeed(probe: Probe): void {
@@ -339,6 +308,11 @@ export class Prober {
 
   #ping(sequence: number, name: string): Ping {
     return { kind: "ping", sequence, name, source: this.#source() };
+  }
+
+  /** One whose ack says nothing: what counts is the refutation that comes with it. */
+  #newPing({ name }: SwimMember): Ping {
+    return this.#ping(this.#nextSequence(), name);
   }
 
   #source(): Source {

@@ -56,7 +56,16 @@ export class Sender {
   /** Tells everybody about a member; older news of it are dropped. */
   broadcastMember(message: PacketMessage, subject: string, onFinished?: () => void): void {
     const bytes = this.#context.codec.encodePacket(message);
-    this.#add("members", { bytes, subject, ...(onFinished === undefined ? {} : { onFinished }) });
+    this.#add("members", {
+      bytes,
+      subject,
+      ...(onFinished === undefined ? {} : { onFinished }),
+    });
+  }
+
+  /** Whether news of a member are still on their way. */
+  isTelling(subject: string): boolean {
+    return this.queues.members.has(subject);
   }
 
   /** Tells everybody something of Serf's. False: it does not fit into a packet. */
@@ -67,7 +76,10 @@ export class Sender {
   ): boolean {
     const bytes = this.#context.codec.encodePacket({ kind: "user", message });
     if (bytes.length + PART_BYTES > this.partsBytesMax) return false;
-    this.#add(queue, { bytes, ...(onFinished === undefined ? {} : { onFinished }) });
+    this.#add(queue, {
+      bytes,
+      ...(onFinished === undefined ? {} : { onFinished }),
+    });
     return true;
   }
 

@@ -6,6 +6,9 @@ import type { Sender } from "./sender.ts";
 import { confirmationsExpected, Suspicion, suspicionMinMs, suspicionMs } from "./suspicion.ts";
 import { Tombstones } from "./tombstones.ts";
 
+/** Questions before a declaration of death, half a second apart. */
+const LAST_QUESTIONS = 4;
+
 /** Who wants to know; Serf's half of the core. */
 export interface StatesListener {
   joined(member: SwimMember): void;
@@ -28,6 +31,8 @@ export class MemberStates {
   leaving = false;
   incarnation = 1;
   readonly tombstones: Tombstones;
+  /** Asks a suspect once more, before it is declared dead; set by the prober. */
+  askOnceMore: (member: SwimMember) => void = () => undefined;
   readonly #context: Context;
   readonly #sender: Sender;
   readonly #listener: StatesListener;
@@ -121,14 +126,22 @@ export class MemberStates {
     const { profile, members, now, outbox } = this.#context;
     const expected = confirmationsExpected(profile.suspicionMultiplier, members.size);
     member.suspicion = new Suspicion(now, accusation.from, expected);
-    outbox.event({ kind: "suspected", name: member.name, from: accusation.from });
+    outbox.event({
+      kind: "suspected",
+      name: member.name,
+      from: accusation.from,
+    });
     this.#awaitDeath(member, member.suspicion);
   }
 
   /** `onFinished`: it was told to the others. */
   dead(claim: Dead, onFinished?: () => void): void {
     const member = this.#context.members.get(claim.name);
-    if (member === undefined || claim.incarnation < member.incarnation) return;
+    if (member === undefined) return;
+    if (claim.incarnation < member.incarnation) {
+      this.#answerOldDeath(claim);
+      return;
+    }
     if (!this.#isIncarnation(claim.incarnation)) return;
     if (member.state === "dead" || member.state === "left") return;
     if (member.name === this.#context.name) {
@@ -151,7 +164,14 @@ export class MemberStates {
     for (const { name, address, meta, incarnation, state, versions } of rows) {
       switch (state) {
         case "alive":
-          this.alive({ kind: "alive", name, address, meta, incarnation, versions });
+          this.alive({
+            kind: "alive",
+            name,
+            address,
+            meta,
+            incarnation,
+            versions,
+          });
           break;
         case "left":
           this.dead({ kind: "dead", name, incarnation, from: name });
@@ -187,7 +207,14 @@ export class MemberStates {
   #ownAlive(): Alive {
     const { name, address, versions } = this.#context;
     const { incarnation } = this;
-    return { kind: "alive", name, address, versions, incarnation, meta: this.#meta };
+    return {
+      kind: "alive",
+      name,
+      address,
+      versions,
+      incarnation,
+      meta: this.#meta,
+    };
   }
 
   /** Somebody says that we are alive: our own word coming back, or an earlier life of ours. */
@@ -208,6 +235,13 @@ export class MemberStates {
     const self = this.#context.members.get(this.#context.name);
     if (self !== undefined) self.incarnation = this.incarnation;
     this.#sender.broadcastMember(this.#ownAlive(), this.#context.name);
+  }
+
+  /** Whoever says that we died in an earlier incarnation missed our refutation: it is told again. */
+  #answerOldDeath(claim: Dead): void {
+    if (claim.name !== this.#context.name || this.leaving) return;
+    if (this.#sender.isTelling(claim.name)) return;
+    this.#sender.broadcastMember(this.#ownAlive(), claim.name);
   }
 
   #add(claim: Alive): SwimMember {
@@ -253,7 +287,7 @@ export class MemberStates {
 
   /** Sets the suspicion's end anew, or brings it about when it has passed. */
   #awaitDeath(member: SwimMember, suspicion: Suspicion): void {
-    const { profile, members, schedule, now, name } = this.#context;
+    const { profile, members, now, name } = this.#context;
     const { suspicionMultiplier, suspicionMaxMultiplier, probeIntervalMs } = profile;
     const minMs = suspicionMinMs(suspicionMultiplier, members.size, probeIntervalMs);
     const maxMs = minMs * suspicionMaxMultiplier;
@@ -265,7 +299,27 @@ export class MemberStates {
     };
     member.suspicionTask?.cancel();
     if (ticksLeft <= 0) end();
-    else member.suspicionTask = schedule.after(ticksLeft, end);
+    else this.#countDown(member, ticksLeft, end);
+  }
+
+  /**
+   * Most who wait have the suspicion from others and may have missed the refutation, so before the end
+   * each asks for itself. A real death costs everybody a few packets more.
+   */
+  #countDown(member: SwimMember, ticksLeft: number, end: () => void): void {
+    const step = this.#context.ticks(this.#context.profile.probeTimeoutMs);
+    const asked = Math.min(LAST_QUESTIONS, Math.floor((ticksLeft - 1) / step));
+    const later = (ticks: number, left: number, then: () => void): void => {
+      member.suspicionTask = this.#context.schedule.after(ticks, () => {
+        if (left === 0) {
+          then();
+          return;
+        }
+        this.askOnceMore(member);
+        later(step, left - 1, then);
+      });
+    };
+    later(ticksLeft - asked * step, asked, end);
   }
 
   #isIncarnation(incarnation: number): boolean {

@@ -122,6 +122,33 @@ describe("suspect and dead", () => {
     assert.equal(a.status("b"), "failed");
   });
 
+  test("before somebody is declared dead, it is asked once more, and the refutation may come", () => {
+    const a = new Lone("b", "c", "d");
+    a.hear(suspect("b", 1, "x"), suspect("b", 1, "y"), suspect("b", 1, "z"));
+    a.runAnswered(1_900);
+    a.clear();
+    a.run(1_700);
+    const asked = a.sent.filter(
+      ({ to, message }) =>
+        to === "10.0.0.2:7946" && message.kind === "suspect" && message.from === "a",
+    );
+    assert.ok(asked.length >= 4, String(asked.length));
+    a.hear(alive("b", 2));
+    a.runAnswered(5_000);
+    assert.equal(a.status("b"), "alive");
+  });
+
+  test("who says that we died long ago is told again that we live, once at a time", () => {
+    const a = new Lone("b", "c");
+    a.hear(suspect("a", 1));
+    a.runAnswered(5_000);
+    a.clear();
+    a.hear(dead("a", 1));
+    a.run(400);
+    assert.ok(a.sentOf("alive").some(({ name, incarnation }) => name === "a" && incarnation === 2));
+    assert.equal(a.gossip.status().incarnation, 2);
+  });
+
   test("the dead are brought back by nothing but a higher incarnation", () => {
     const a = new Lone("b");
     a.hear(dead("b", 3), alive("b", 3), suspect("b", 9));
@@ -170,7 +197,11 @@ describe("said of us", () => {
       a.act((gossip) => gossip.join(addressOf(2)));
       const reply = pushPull([row("a", state, 7), row("b", "alive")]);
       a.act((gossip) => {
-        gossip.step({ kind: "stream-reply", stream: a.streams[0]?.stream ?? 0, message: reply });
+        gossip.step({
+          kind: "stream-reply",
+          stream: a.streams[0]?.stream ?? 0,
+          message: reply,
+        });
       });
       assert.equal(a.gossip.status().incarnation, 8, state);
       a.run(400);

@@ -25,10 +25,7 @@ describe("a probe", () => {
     a.hear({ kind: "ack", sequence, payload: null });
     assert.ok(
       a.events.some(
-        (event) =>
-          event.kind === "probed" &&
-          event.name === name &&
-          event.latencyTicks === 10,
+        (event) => event.kind === "probed" && event.name === name && event.latencyTicks === 10,
       ),
     );
     a.run(500);
@@ -42,15 +39,9 @@ describe("a probe", () => {
     a.run(490);
     assert.equal(a.sentOf("indirect-ping").length, 0);
     a.run(10);
-    const asked = a.sent.filter(
-      ({ message }) => message.kind === "indirect-ping",
-    );
+    const asked = a.sent.filter(({ message }) => message.kind === "indirect-ping");
     assert.equal(new Set(asked.map(({ to }) => to)).size, 3);
-    assert.ok(
-      a
-        .sentOf("indirect-ping")
-        .every((request) => request.name === name && request.nack),
-    );
+    assert.ok(a.sentOf("indirect-ping").every((request) => request.name === name && request.nack));
     assert.equal(a.streams[0]?.message.kind, "ping");
     assert.equal(a.streams[0].timeoutMs, 500);
   });
@@ -82,8 +73,7 @@ describe("a probe", () => {
       const a = new Lone("b", "c", "d", "e");
       const { sequence, name } = untilPing(a);
       a.run(600);
-      for (let count = 0; count < nacks; count++)
-        a.hear({ kind: "nack", sequence });
+      for (let count = 0; count < nacks; count++) a.hear({ kind: "nack", sequence });
       a.run(400);
       assert.deepEqual(a.story(), [`suspected ${name}`]);
       assert.equal(a.gossip.status().healthScore, 3 - nacks);
@@ -151,11 +141,7 @@ describe("a probe", () => {
     a.run(1_000);
     a.clear();
     a.runAnswered(3_000);
-    assert.ok(
-      !a.sent.some(
-        ({ message }) => message.kind === "suspect" && message.name === name,
-      ),
-    );
+    assert.ok(!a.sent.some(({ message }) => message.kind === "suspect" && message.name === name));
   });
 
   test("a suspect is told of its suspicion with the ping", () => {
@@ -166,9 +152,7 @@ describe("a probe", () => {
     a.hear(alive("b", 2), suspect("b", 2, "y"));
     a.run(2_500);
     const messages = a.sent.map(({ message }) => message);
-    const at = messages.findIndex(
-      (each) => each.kind === "suspect" && each.from === "a",
-    );
+    const at = messages.findIndex((each) => each.kind === "suspect" && each.from === "a");
     assert.deepEqual(messages[at], suspect("b", 2, "a"));
     assert.equal(messages[at + 1]?.kind, "ping");
   });
