@@ -1,13 +1,13 @@
-import { closeSync, fdatasync, openSync, write } from "node:fs";
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { openLog } from "../../src/log/open-log.ts";
+import { syncedWritesPerSecond } from "../support/raw-writes.ts";
 import { ratedAgainst } from "../support/result.ts";
 import type { RowResult } from "../support/result.ts";
 import { pairsOf } from "../support/row.ts";
 import type { Row, RowContext } from "../support/row.ts";
 import { inPairs } from "../support/statistics.ts";
-import { Checker, VALUE_BYTES, VALUE_POOL, valueOf } from "../support/values.ts";
+import { Checker, VALUE_BYTES, VALUE_POOL } from "../support/values.ts";
 
 const BATCH_RECORDS = 500;
 /** While one batch is being synced the next is encoded, and each still has a sync of its own. */
@@ -29,9 +29,11 @@ async function run(context: RowContext): Promise<RowResult[]> {
     groupBytes = done.groupBytes;
     return done.recordsPerSecond;
   };
-  const measured = await inPairs(pairsOf(context), ours, () =>
-    writeRaw(context.directory, batches, groupBytes),
-  );
+  const raw = async (): Promise<number> => {
+    const writes = { bytes: groupBytes, count: batches };
+    return BATCH_RECORDS * (await syncedWritesPerSecond(context.directory, writes));
+  };
+  const measured = await inPairs(pairsOf(context), ours, raw);
   const note =
     `the limit is fs.write + fs.fdatasync of ${groupBytes} bytes, one after the other; ` +
     `${batches} batches a round, ${IN_FLIGHT} appends in flight, a sync for each`;
@@ -78,30 +80,6 @@ async function check(directory: string, count: number): Promise<void> {
   for await (const { offset, value } of log.records()) checker.take(value, offset);
   await log.close();
   checker.end(count);
-}
-
-async function writeRaw(directory: string, groups: number, groupBytes: number): Promise<number> {
-  const path = join(directory, "raw");
-  const file = openSync(path, "w");
-  const bytes = Buffer.alloc(groupBytes);
-  for (let at = 0; at + VALUE_BYTES <= groupBytes; at += VALUE_BYTES) valueOf(at).copy(bytes, at);
-  const startMs = performance.now();
-  for (let group = 0; group < groups; group++) {
-    await writeAndSync(file, bytes, group * groupBytes);
-  }
-  const seconds = (performance.now() - startMs) / 1000;
-  closeSync(file);
-  await rm(path);
-  return (groups * BATCH_RECORDS) / seconds;
-}
-
-function writeAndSync(file: number, bytes: Buffer, position: number): Promise<void> {
-  return new Promise((resolve, reject) => {
-    write(file, bytes, 0, bytes.length, position, (failure) => {
-      if (failure !== null) reject(failure);
-      else fdatasync(file, (error) => (error === null ? resolve() : reject(error)));
-    });
-  });
 }
 
 export const row: Row = { run };
