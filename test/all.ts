@@ -5,13 +5,16 @@
  *     npm test -- --name "torn tail"      only tests whose name matches this regular expression
  *     npm test -- --list                  names the files, and runs nothing
  *     npm test -- --patience 10           seconds without a finished test until a process is ended
+ *     npm test -- --debug-telemetry       servers write metrics-*.log and traces-*.log, see where
+ *
+ * Called from a folder below the checkout's, `npm test` runs the tests of that folder.
  *
  * A process per file costs more than most tests, so that files of one folder share a process, a few
  * processes at a time. Files must therefore not lean on hooks outside a `describe`.
  */
-import { existsSync, readdirSync } from "node:fs";
-import { availableParallelism } from "node:os";
-import { dirname, join, resolve } from "node:path";
+import { existsSync, mkdtempSync, readdirSync } from "node:fs";
+import { availableParallelism, tmpdir } from "node:os";
+import { dirname, isAbsolute, join, relative, resolve } from "node:path";
 import { parseArgs } from "node:util";
 
 import { runGroup, type GroupOptions } from "./support/run-group.ts";
@@ -118,10 +121,24 @@ interface Arguments {
   readonly tier: Tier;
   readonly selectors: readonly string[];
   readonly namePattern: string | undefined;
+  readonly debugTelemetry: boolean;
   readonly list: boolean;
   readonly silentMsMax: number;
   /** Whose tests; another checkout only in the runner's own test. */
   readonly root: string;
+}
+
+/** npm says from where it was called: below our checkout, that is what the caller works on. */
+function callersFolder(root: string): string[] {
+  const folder = relative(root, process.env["INIT_CWD"] ?? root);
+  return folder === "" || folder.startsWith("..") || isAbsolute(folder) ? [] : [`${folder}/`];
+}
+
+/** All servers of this run, in this process's children, write what they measure and trace there. */
+function debugTelemetryFolder(): string {
+  const folder = mkdtempSync(join(tmpdir(), "proglog-telemetry-"));
+  process.env["PROGLOG_DEBUG_TELEMETRY"] = folder;
+  return folder;
 }
 
 function readArguments(): Arguments {
@@ -132,6 +149,7 @@ function readArguments(): Arguments {
       name: { type: "string" },
       list: { type: "boolean", default: false },
       patience: { type: "string" },
+      "debug-telemetry": { type: "boolean", default: false },
       root: { type: "string", default: dirname(import.meta.dirname) },
     },
   });
@@ -140,7 +158,8 @@ function readArguments(): Arguments {
   const patienceMs = Number(values.patience) * 1_000;
   return {
     tier,
-    selectors: positionals,
+    selectors: positionals.length > 0 ? positionals : callersFolder(resolve(values.root)),
+    debugTelemetry: values["debug-telemetry"],
     namePattern: values.name,
     list: values.list,
     silentMsMax: patienceMs > 0 ? patienceMs : tier.silentMsMax,
@@ -149,7 +168,7 @@ function readArguments(): Arguments {
 }
 
 async function main(): Promise<number> {
-  const { tier, selectors, list, namePattern, silentMsMax, root } = readArguments();
+  const { tier, selectors, list, namePattern, silentMsMax, root, debugTelemetry } = readArguments();
   const files = findFiles(root, tier.suffix, selectors);
   if (files.length === 0) refuse(`no test file (*${tier.suffix}) matches ${selectors.join(" ")}`);
   if (list) {
@@ -160,6 +179,7 @@ async function main(): Promise<number> {
   for (const signal of ["SIGINT", "SIGTERM"] as const) {
     process.once(signal, () => interrupted.abort());
   }
+  const telemetry = debugTelemetry ? debugTelemetryFolder() : undefined;
   const started = performance.now();
   const groups = groupFiles(files, tier.groupFilesMax);
   const options = { namePattern, silentMsMax, root, signal: interrupted.signal };
@@ -178,6 +198,7 @@ async function main(): Promise<number> {
     tally.failed.push(...tally.skipped.splice(0).map(told));
   }
   printSummary(tally, files.length, (performance.now() - started) / 1_000);
+  if (telemetry !== undefined) process.stdout.write(`metrics and traces: ${telemetry}\n`);
   return tally.failed.length === 0 ? 0 : 1;
 }
 

@@ -96,3 +96,27 @@ describe("a test that needs what is missing", () => {
     assert.deepEqual({ code, lastLine }, { code: 1, lastLine: "1 passed, 1 failed" });
   });
 });
+
+describe("switches of the test runner", () => {
+  test("runs the tests of the folder that it is called from, and all elsewhere", (t) => {
+    const folder = mkdtempSync(join(tmpdir(), "proglog-caller-"));
+    t.after(() => rmSync(folder, { recursive: true, force: true }));
+    const files = { "src/one/a.test.ts": PASSES, "src/two/b.test.ts": PASSES };
+    const listed = runAll(t, files, ["--list"], { INIT_CWD: folder });
+    assert.equal(listed.out, "src/one/a.test.ts\nsrc/two/b.test.ts\n");
+    const own = ["--root", root, "--list"];
+    const inside = runAll(t, {}, own, { INIT_CWD: join(root, "src", "telemetry") });
+    assert.match(inside.out, /^src\/telemetry\/logger\.test\.ts$/m);
+    assert.doesNotMatch(inside.out, /^(?!src\/telemetry\/)./m);
+  });
+
+  test("--debug-telemetry tells the tests a folder, and says which", (t) => {
+    const print = 'test("x", () => console.log("folder", process.env.PROGLOG_DEBUG_TELEMETRY));';
+    const { code, out } = runAll(t, { "src/a.test.ts": print }, ["--debug-telemetry"]);
+    const [, told = ""] = /^folder (\S+)$/m.exec(out) ?? [];
+    const [, said] = /^metrics and traces: (\S+)$/m.exec(out) ?? [];
+    assert.equal(code, 0);
+    assert.equal(said, told);
+    rmSync(told, { recursive: true });
+  });
+});

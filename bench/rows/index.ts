@@ -12,6 +12,7 @@ export type RowName =
   | "embedded-append"
   | "embedded-read"
   | "unary-produce"
+  | "telemetry"
   | "produce-stream"
   | "produce-batches"
   | "consume-batches"
@@ -38,6 +39,11 @@ export const ROWS: Readonly<Record<RowName, ListedRow>> = {
     title: "unary Produce: processor time of the server, against grpc-js alone",
     load: () => import("./unary-produce.ts"),
     minutesMax: 4,
+  },
+  telemetry: {
+    title: "what telemetry costs a unary Produce, against the same server without",
+    load: () => import("./telemetry.ts"),
+    minutesMax: 6,
   },
   "produce-stream": {
     title: "ProduceStream, against grpc-js alone",

@@ -1,4 +1,5 @@
 import { join } from "node:path";
+import type { AgentConfig } from "../../src/agent/index.ts";
 import { Child } from "./child.ts";
 import type { LoopDelay } from "./loop-watch.ts";
 import { cpuSeconds, residentMB } from "./processes.ts";
@@ -51,8 +52,9 @@ export class EchoServer extends ServerProcess {
 
 /** A whole server of ours (`agent-process.ts`). */
 export class AgentServer extends ServerProcess {
-  static async start(directory: string): Promise<AgentServer> {
-    const child = await Child.start("agent-process", [join(directory, "data")]);
+  static async start(directory: string, settings: Partial<AgentConfig> = {}): Promise<AgentServer> {
+    const args = [join(directory, "data"), JSON.stringify(settings)];
+    const child = await Child.start("agent-process", args);
     return new AgentServer(child, (await child.call("address")) as string);
   }
 }

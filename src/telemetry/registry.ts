@@ -32,10 +32,8 @@ export class Registry {
 
   constructor() {
     // A counter that nothing was added to yet is 0; a rate needs to see that.
-    for (const definition of DEFINITIONS) {
-      if (definition.kind === "counter" && definition.labels === undefined) {
-        this.#metric(definition.name, "counter").at(NO_LABELS);
-      }
+    for (const { name, kind, labels } of DEFINITIONS) {
+      if (kind !== "gauge" && labels === undefined) this.#metric(name, kind).at(NO_LABELS);
     }
   }
 

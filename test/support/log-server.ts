@@ -13,6 +13,8 @@ import type { ConsumeRequest, LogMethodName, ProduceRequest } from "../../src/ap
 import type { ProglogError } from "../../src/base/index.ts";
 import { GrpcServer, Tails } from "../../src/server/index.ts";
 import type { CommitLog, GrpcServerOptions } from "../../src/server/index.ts";
+import { startTelemetry } from "../../src/telemetry/index.ts";
+import type { Telemetry } from "../../src/telemetry/index.ts";
 
 /** Short words for tests. */
 export const bytes = (text: string): Buffer => Buffer.from(text);
@@ -31,6 +33,22 @@ export function consumeRequest(offset: number, rest: Partial<ConsumeRequest> = {
   });
 }
 
+/** Of `npm test -- --debug-telemetry`, for servers that are less than an agent. */
+function debugTelemetry(): Telemetry | undefined {
+  const debugDirectory = process.env["PROGLOG_DEBUG_TELEMETRY"] ?? "";
+  if (debugDirectory === "") return undefined;
+  return startTelemetry({
+    logLevel: "info",
+    logFormat: "json",
+    accessLog: "off",
+    measures: true,
+    traceSampling: 1,
+    debugDirectory,
+    build: {},
+    instance: "test",
+  });
+}
+
 /** The gRPC services over a log, on a loopback port. */
 export class LogServer implements AsyncDisposable {
   readonly tails: Tails;
@@ -42,10 +60,11 @@ export class LogServer implements AsyncDisposable {
     this.grpc.accept(socket);
   });
   readonly #clients: LogClient[] = [];
+  readonly #telemetry = debugTelemetry();
 
   private constructor(log: CommitLog, options: Omit<GrpcServerOptions, "tails">) {
     this.tails = new Tails(log);
-    this.grpc = new GrpcServer({ ...options, tails: this.tails });
+    this.grpc = new GrpcServer({ calls: this.#telemetry?.observer, ...options, tails: this.tails });
   }
 
   static async start(
@@ -73,6 +92,7 @@ export class LogServer implements AsyncDisposable {
     await this.grpc.close();
     for (const socket of this.sockets) socket.destroy();
     this.#listener.close();
+    await this.#telemetry?.close();
     await once(this.#listener, "close");
   }
 }

@@ -41,7 +41,7 @@ export function makeFolder(t: TestContext): string {
 /** This process's environment without what proglog, or the npm around us, would read from it. */
 export function cleanEnvironment(more: Readonly<Record<string, string>> = {}): NodeJS.ProcessEnv {
   const kept = Object.entries(process.env).filter(
-    ([name]) => !/^(PROGLOG_|npm_lifecycle_|npm_package_)/.test(name),
+    ([name]) => !/^(PROGLOG_(?!DEBUG_TELEMETRY)|npm_lifecycle_|npm_package_)/.test(name),
   );
   return { ...Object.fromEntries(kept), ...more };
 }

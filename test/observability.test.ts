@@ -1,0 +1,40 @@
+/** What looks at a server's metrics, held against what a server exports. */
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+
+import { connect } from "../src/client/index.ts";
+import { METRIC_READERS, metricNamesIn, metricNamesOf } from "./support/metric-names.ts";
+import { startServer } from "./support/server.ts";
+
+/** `/metrics` of a server that has been used a little, and once in vain. */
+async function metricsOfUsedServer(t: Parameters<typeof startServer>[0]): Promise<string> {
+  const agent = await startServer(t);
+  await using client = connect(agent.rpcAddress);
+  await client.produce({ value: Buffer.from("x") });
+  await client.read(0);
+  await assert.rejects(client.produce({ value: Buffer.from("x") }, { expectedOffset: 9 }));
+  return (await fetch(`http://${agent.httpAddress ?? ""}/metrics`)).text();
+}
+
+describe("metrics are exported that are named in", () => {
+  for (const file of METRIC_READERS) {
+    test(file, async (t) => {
+      const named = metricNamesIn(file);
+      assert.ok(named.size > 10, `${named.size} names`);
+      const exported = metricNamesOf(await metricsOfUsedServer(t));
+      assert.deepEqual(
+        [...named].filter((name) => !exported.has(name)),
+        [],
+      );
+    });
+  }
+});
+
+test("every metric is told of in the documents", async (t) => {
+  const documented = metricNamesIn("docs/operating/observability.md");
+  const exported = metricNamesOf(await metricsOfUsedServer(t));
+  assert.deepEqual(
+    [...exported].filter((name) => !documented.has(name)),
+    [],
+  );
+});
