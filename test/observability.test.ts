@@ -13,7 +13,8 @@ async function metricsOfUsedServer(t: Parameters<typeof startServer>[0]): Promis
   await client.produce({ value: Buffer.from("x") });
   await client.read(0);
   await assert.rejects(client.produce({ value: Buffer.from("x") }, { expectedOffset: 9 }));
-  return (await fetch(`http://${agent.httpAddress ?? ""}/metrics`)).text();
+  const response = await fetch(`http://${agent.httpAddress ?? ""}/metrics`);
+  return await response.text();
 }
 
 describe("metrics are exported that are named in", () => {

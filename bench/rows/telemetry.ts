@@ -17,13 +17,13 @@ const LOGGED: Partial<AgentConfig> = { telemetry: true, accessLog: "all" };
 
 /** What it costs to be seen: processor time of the server for a call, with telemetry and without. */
 async function run(context: RowContext): Promise<RowResult[]> {
-  const calls = context.quick ? 20_000 : 40_000;
+  const calls = context.quick ? 20_000 : 30_000;
   await using off = await measured(context, "off", OFF, calls);
   await using on = await measured(context, "on", ON, calls);
   await using logged = await measured(context, "logged", LOGGED, calls);
   const pairs = pairsOf(context);
   const metrics = await inPairs(pairs, on.cost, off.cost);
-  const lines = await inPairs(context.quick ? 1 : 2, logged.cost, off.cost);
+  const lines = await inPairs(1, logged.cost, off.cost);
   const note = `processor time of the server's process, ${calls} calls a round`;
   const unit = "us CPU/call";
   return [
