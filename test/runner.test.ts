@@ -30,7 +30,7 @@ function runAll(
     writeFileSync(join(folder, name), `import { describe, test } from "node:test";\n${text}`);
   }
   const all = ["--import", "tsx", join(root, "test", "all.ts"), "--root", folder, ...args];
-  const env = { ...process.env, PROGLOG_REQUIRE_ALL: "", ...more };
+  const env = { ...process.env, PROGLOG_REQUIRE_ALL: "", INIT_CWD: root, ...more };
   const { status, stdout } = spawnSync(process.execPath, all, { cwd: root, encoding: "utf8", env });
   return { code: status, out: stdout, lastLine: stdout.trimEnd().split("\n").at(-1) };
 }

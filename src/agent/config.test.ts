@@ -150,6 +150,9 @@ test("each kind of value says what it expected, and all mistakes are told at onc
     segmentBytes: "4K",
     retentionMs: "soon",
     bootstrap: "maybe",
+    traceSampling: "1.5",
+    accessLog: "some",
+    logFormat: "xml",
     httpAllowOrigin: "example.org",
     clusterName: "a/b",
     dataDir: 7,
@@ -176,6 +179,10 @@ test("sizes, durations, switches, lists and addresses are read as people write t
     "https://b",
   ]);
   assert.equal((await read({ bindAddr: "[::1]:0" })).bindAddr, "[::1]:0");
+  assert.equal((await read({ traceSampling: "0.25" })).traceSampling, 0.25);
+  assert.equal((await read({ traceSampling: 1 })).traceSampling, 1);
+  assert.equal((await read({ traceSampling: "auto" })).traceSampling, "auto");
+  assert.equal((await read({ telemetry: "false" })).telemetry, false);
   assert.equal((await read({ advertiseRpcAddr: "a.example:1" })).advertiseRpcAddr, "a.example:1");
 });
 

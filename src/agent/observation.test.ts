@@ -1,7 +1,10 @@
 /** What a whole server tells of itself: lines, numbers, traces. */
 import assert from "node:assert/strict";
 import { readdir, readFile } from "node:fs/promises";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
 import { join } from "node:path";
+import { text } from "node:stream/consumers";
 import { describe, test } from "node:test";
 import type { TestContext } from "node:test";
 import { context, propagation, ROOT_CONTEXT, trace, TraceFlags } from "@opentelemetry/api";
@@ -12,6 +15,7 @@ import { makeFolder } from "../../test/support/program.ts";
 import { startServer } from "../../test/support/server.ts";
 import { connect } from "../client/index.ts";
 import { DEFINITIONS } from "../telemetry/index.ts";
+import { startAgent } from "./agent.ts";
 import type { Agent, AgentOptions } from "./agent.ts";
 import type { AgentConfig } from "./settings.ts";
 
@@ -28,18 +32,18 @@ async function listenTo(
   settings: Partial<AgentConfig>,
   options: AgentOptions = {},
 ): Promise<Told> {
-  let text = "";
+  let told = "";
   let onMore = (): void => undefined;
   const logs = {
     write: (more: string): void => {
-      text += more;
+      told += more;
       onMore();
     },
   };
   const agent = await startServer(t, settings, { ...options, logs });
   const lines = async (event: string, count: number): Promise<Line[]> => {
     for (;;) {
-      const all = text
+      const all = told
         .split("\n")
         .slice(0, -1)
         .map((line) => JSON.parse(line) as Line);
@@ -133,7 +137,7 @@ async function metricsOf(agent: Agent): Promise<string> {
 
 /** The value of a series, by how its line begins. */
 function valueOf(metrics: string, series: string): number | undefined {
-  const line = metrics.split("\n").find((text) => text.startsWith(`${series} `));
+  const line = metrics.split("\n").find((candidate) => candidate.startsWith(`${series} `));
   return line === undefined ? undefined : Number(line.slice(series.length + 1));
 }
 
@@ -266,6 +270,54 @@ describe("a trace", () => {
       spans.map((span) => span.name),
       ["GET /"],
     );
+  });
+});
+
+/** The variables are the process', since the exporter reads them there. */
+function setVariable(t: TestContext, name: string, value: string): void {
+  process.env[name] = value;
+  t.after(() => Reflect.deleteProperty(process.env, name));
+}
+
+describe("a collector", () => {
+  test("that OTEL_EXPORTER_OTLP_ENDPOINT names gets the spans, at the end at the latest", async (t) => {
+    const taken: { path: string; body: string }[] = [];
+    const collector = createServer((request, response) => {
+      void text(request).then((body) => {
+        taken.push({ path: request.url ?? "", body });
+        response.end();
+      });
+    });
+    await new Promise<void>((resolve) => collector.listen(0, "127.0.0.1", resolve));
+    t.after(() => collector.close());
+    const { port } = collector.address() as AddressInfo;
+    setVariable(t, "OTEL_EXPORTER_OTLP_ENDPOINT", `http://127.0.0.1:${port}`);
+    const agent = await startServer(t, { traceSampling: 1 });
+    await (await post(agent, '{"record":{"value":"aGk="}}')).text();
+    await agent.close();
+    const [request] = taken;
+    assert.equal(request?.path, "/v1/traces");
+    for (const word of ["service.name", "proglog", "POST /", "log.append", "log.fsync"]) {
+      assert.ok(request.body.includes(word), word);
+    }
+  });
+
+  test("that is away stops nobody, and is complained about", async (t) => {
+    setVariable(t, "OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:1");
+    setVariable(t, "OTEL_EXPORTER_OTLP_TIMEOUT", "200");
+    const { agent, lines } = await listenTo(t, { traceSampling: 1 });
+    await (await post(agent, '{"record":{"value":"aGk="}}')).text();
+    await agent.close();
+    const [line] = await lines("traces.not-taken", 1);
+    assert.equal(line?.["level"], "warn");
+    assert.ok(Number(line["spans"]) >= 3);
+  });
+
+  test("that cannot be spoken to is refused at the start", async (t) => {
+    setVariable(t, "OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:1");
+    setVariable(t, "OTEL_EXPORTER_OTLP_PROTOCOL", "grpc");
+    const folder = makeFolder(t);
+    await assert.rejects(startAgent({ dataDir: folder, rpcPort: 0 }), { code: "CONFIGURATION" });
   });
 });
 

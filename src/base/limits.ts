@@ -237,6 +237,8 @@ export const spansWaitingMax = 2_048;
 export const tracedAppendsMax = 64;
 /** After the end of a server, until traces that nobody takes are given up. */
 export const telemetryFlushTimeoutMs = 2_000;
+/** Between two complaints about a collector that takes no traces. */
+export const telemetryComplaintIntervalMs = 60_000;
 /** Between two looks at all metrics that `--debug-telemetry` writes down. */
 export const debugMetricsIntervalMs = 1_000;
 

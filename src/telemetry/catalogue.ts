@@ -76,7 +76,8 @@ export const DEFINITIONS: readonly Definition[] = [
   ]),
   gauge("event_loop_utilization_ratio", "Share of the time since the last look spent working."),
   counter("log_lines_dropped_total", "Log lines that were not written because too many came."),
-  counter("spans_total", "Spans of traces that were sampled."),
+  counter("spans_total", "Calls that were traced."),
+  counter("spans_lost_total", "Spans that the collector did not take."),
 ];
 
 const BY_NAME = new Map(DEFINITIONS.map((definition) => [definition.name, definition]));

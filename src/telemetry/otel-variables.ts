@@ -1,4 +1,4 @@
-import { ProglogError } from "../base/index.ts";
+import { limits, ProglogError } from "../base/index.ts";
 
 /** Of the calls whose callers do not say, when nobody says how many should be traced. */
 const SAMPLE_RATIO = 0.01;
@@ -60,6 +60,13 @@ function readSampleRatio(env: Readonly<Record<string, string | undefined>>): num
   const ratio = Number(argument);
   if (ratio >= 0 && ratio <= 1) return ratio;
   throw unsupported("OTEL_TRACES_SAMPLER_ARG", argument, "a number from 0 to 1");
+}
+
+/** How long one export may take, with its repetitions. */
+export function otlpTimeoutMs(env: Readonly<Record<string, string | undefined>>): number {
+  const given = env["OTEL_EXPORTER_OTLP_TRACES_TIMEOUT"] || env["OTEL_EXPORTER_OTLP_TIMEOUT"];
+  const timeoutMs = Number(given);
+  return timeoutMs > 0 ? timeoutMs : limits.telemetryFlushTimeoutMs;
 }
 
 function unsupported(variable: string, value: string, expected: string): ProglogError {

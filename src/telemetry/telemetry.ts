@@ -3,7 +3,7 @@ import { resourceFromAttributes } from "@opentelemetry/resources";
 import type { Resource } from "@opentelemetry/resources";
 import type { SpanExporter } from "@opentelemetry/sdk-trace";
 import { systemClock } from "../base/index.ts";
-import type { CallObserver, Clock, Labels, LogLevel } from "../base/index.ts";
+import type { CallObserver, Clock, Labels, LogLevel, Observer } from "../base/index.ts";
 import { Calls } from "./calls.ts";
 import type { AccessLog } from "./calls.ts";
 import { DebugFiles } from "./debug-files.ts";
@@ -11,6 +11,7 @@ import type { LineSink } from "./line-writer.ts";
 import { Logger } from "./logger.ts";
 import { prometheusText, resourceMetrics } from "./metric-data.ts";
 import { readOtelVariables } from "./otel-variables.ts";
+import { OtlpExporter } from "./otlp-exporter.ts";
 import { ProcessMetrics } from "./process-metrics.ts";
 import { Registry } from "./registry.ts";
 import { Tracing } from "./tracing.ts";
@@ -65,7 +66,7 @@ export function startTelemetry(options: TelemetryOptions): Telemetry {
   const processMetrics = new ProcessMetrics(registry, options.build);
   const files =
     options.debugDirectory === "" ? undefined : new DebugFiles(options.debugDirectory, render);
-  const tracing = tracingOf(options, resource, registry, files);
+  const tracing = tracingOf(options, resource, { log, count: registry.count }, files);
   const calls = callsOf(options, registry, logger, tracing);
   const { count, gauge, measure } = registry;
   const begin: CallObserver["begin"] = (kind, facts) => calls.begin(kind, facts);
@@ -130,7 +131,7 @@ function callsOf(
 function tracingOf(
   options: TelemetryOptions,
   resource: Resource,
-  registry: Registry,
+  observer: Pick<Observer, "log" | "count">,
   files: DebugFiles | undefined,
 ): Tracing | undefined {
   const { env = process.env, traceSampling, spanExporters = [] } = options;
@@ -140,8 +141,9 @@ function tracingOf(
   if (exporters.length === 0 && !sendsOtlp) return undefined;
   const chosen = traceSampling === "auto" ? variables.sampleRatio : traceSampling;
   const sampleRatio = files === undefined ? chosen : 1;
-  const onSpan = (): void => registry.count("spans_total");
-  return new Tracing({ resource, sampleRatio, exporters, sendsOtlp, onSpan });
+  const collector = sendsOtlp ? new OtlpExporter(observer, env) : undefined;
+  const onSpan = (): void => observer.count("spans_total");
+  return new Tracing({ resource, sampleRatio, exporters, collector, onSpan });
 }
 
 function resourceOf({ instance, build, env = process.env }: TelemetryOptions): Resource {

@@ -1,6 +1,5 @@
 import { ROOT_CONTEXT, SpanKind, SpanStatusCode, trace, TraceFlags } from "@opentelemetry/api";
 import type { Span as OtelSpan, Tracer as OtelTracer } from "@opentelemetry/api";
-import { OTLPTraceExporter } from "@opentelemetry/exporter-trace-otlp-proto";
 import type { Resource } from "@opentelemetry/resources";
 import {
   AlwaysOnSampler,
@@ -21,8 +20,8 @@ export interface TracingOptions {
   readonly sampleRatio: number;
   /** Where spans go at once, in the order of their ends: a test, a file. */
   readonly exporters: readonly SpanExporter[];
-  /** Send spans to the collector that the variables `OTEL_*` name. */
-  readonly sendsOtlp: boolean;
+  /** Where spans go together, a few seconds later: a collector. */
+  readonly collector: SpanExporter | undefined;
   readonly onSpan: () => void;
 }
 
@@ -37,11 +36,13 @@ export class Tracing {
     const spanProcessors = options.exporters.map(
       (exporter) => new SimpleSpanProcessor({ exporter }),
     );
+    const { collector } = options;
     // Whether a span is wanted was decided when it is made: those that are not are never made.
     this.#provider = new TracerProvider({
       resource: options.resource,
       sampler: new AlwaysOnSampler(),
-      spanProcessors: options.sendsOtlp ? [...spanProcessors, otlpProcessor()] : spanProcessors,
+      spanProcessors:
+        collector === undefined ? spanProcessors : [...spanProcessors, batchesFor(collector)],
     });
     this.#tracer = this.#provider.getTracer("proglog");
   }
@@ -72,9 +73,7 @@ export class Tracing {
   }
 }
 
-function otlpProcessor(): BatchSpanProcessor {
-  // Endpoint, headers, certificates, timeout and compression are its own reading of `OTEL_*`.
-  const exporter = new OTLPTraceExporter();
+function batchesFor(exporter: SpanExporter): BatchSpanProcessor {
   return new BatchSpanProcessor({ exporter, maxQueueSize: limits.spansWaitingMax });
 }
 
