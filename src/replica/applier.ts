@@ -1,6 +1,6 @@
 import { decodeLogStart, ENTRY_TYPE } from "../log/index.ts";
-import { changeConfiguration } from "../raft/index.ts";
 import type { ConfigurationEntry, Entry, Raft, StorageApply } from "../raft/index.ts";
+import { resultOf } from "./configuration-entry.ts";
 import { toLog } from "./entries.ts";
 import type { HardStateKeeper } from "./hard-state.ts";
 import type { Trimmer } from "./trimmer.ts";
@@ -84,9 +84,7 @@ export class Applier {
     this.#waiting = true;
     const core = this.#parts.core();
     try {
-      const result = changeConfiguration(core.configuration, payload);
-      const next = result.kind === "changed" ? result.configuration : core.configuration;
-      await this.#parts.hard.saveConfiguration(index, next);
+      await this.#parts.hard.saveConfiguration(index, resultOf(core.configuration, payload));
     } catch (error) {
       this.#parts.onFailed(error);
       return;

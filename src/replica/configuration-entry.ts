@@ -1,21 +1,30 @@
-import { encodeConfiguration, ProglogError } from "../base/index.ts";
+import { decodeConfiguration, encodeConfiguration, ProglogError } from "../base/index.ts";
 import type { Configuration } from "../base/index.ts";
+import { changeConfiguration } from "../raft/index.ts";
 import type { ConfigurationChange, ConfigurationOperation } from "../raft/index.ts";
 
 /**
  * Payload of an entry of type `configuration`: JSON, the configuration that the change leads to, as
- * everywhere else, and the change itself in `change`. The first is what the log needs, the second
- * what the core needs, since it follows its own rules from where it is.
+ * everywhere else, and the change itself in `change`. A replica whose log begins in the middle takes
+ * the whole from the first; by the second the core knows who is new.
  */
 export function encodeConfigurationEntry(
   change: ConfigurationChange,
-  result: Configuration,
+  before: Configuration,
 ): Uint8Array {
   const { version, transition, operations } = change;
+  const result = resultOf(before, change);
   return encodeConfiguration({
     ...result,
     change: { version, transition, operations },
   } as Configuration);
+}
+
+/** What a change makes of the configuration before it. */
+export function resultOf(before: Configuration, change: ConfigurationChange): Configuration {
+  if (change.configuration !== undefined) return change.configuration;
+  const result = changeConfiguration(before, change);
+  return result.kind === "changed" ? result.configuration : before;
 }
 
 const KINDS: ReadonlySet<unknown> = new Set(["addVoter", "addLearner", "remove", "update"]);
@@ -35,6 +44,7 @@ export function decodeConfigurationEntry(payload: Uint8Array): ConfigurationChan
     version,
     transition: transition as ConfigurationChange["transition"],
     operations: operations as readonly ConfigurationOperation[],
+    configuration: decodeConfiguration(payload),
   };
 }
 

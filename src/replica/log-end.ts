@@ -1,8 +1,7 @@
 import type { Clock, Configuration } from "../base/index.ts";
 import { ENTRY_TYPE } from "../log/index.ts";
 import type { Entry as LogEntry, PrefixMarker } from "../log/index.ts";
-import { changeConfiguration } from "../raft/index.ts";
-import type { ConfigurationChange, Entry, StorageAppend } from "../raft/index.ts";
+import type { Entry, StorageAppend } from "../raft/index.ts";
 import { encodeConfigurationEntry } from "./configuration-entry.ts";
 import { remember, toLog } from "./entries.ts";
 import type { ReplicaLog } from "./replica-log.ts";
@@ -87,13 +86,7 @@ export class LogEnd {
       baseOffset: this.#nextOffset,
       appendedAt: this.appendedAt(),
       recordCount: 0,
-      payload: isChange ? changePayload(configuration, entry.payload) : NO_BYTES,
+      payload: isChange ? encodeConfigurationEntry(entry.payload, configuration) : NO_BYTES,
     };
   }
-}
-
-function changePayload(configuration: Configuration, change: ConfigurationChange): Uint8Array {
-  const result = changeConfiguration(configuration, change);
-  const next = result.kind === "changed" ? result.configuration : configuration;
-  return encodeConfigurationEntry(change, next);
 }

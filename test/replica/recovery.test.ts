@@ -1,0 +1,196 @@
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import { Cluster, DIRECTORY, Server } from "./cluster.ts";
+
+const value = (i: number): string => `value ${i} ${"v".repeat(100)}`;
+
+async function fill(cluster: Cluster, leader: Server, from: number, to: number): Promise<string[]> {
+  const values: string[] = [];
+  for (let i = from; i < to; i++) {
+    values.push(value(i));
+    await cluster.append(leader, value(i));
+  }
+  return values;
+}
+
+/** The files of a server's segments, oldest first. */
+async function segmentsOf(server: Server): Promise<string[]> {
+  const names = await server.disk.list(DIRECTORY);
+  return names.filter((name) => name.endsWith(".log")).sort();
+}
+
+/** Flips a bit in the middle of a file, below what was ever synced. */
+async function damage(server: Server, name: string, position: number): Promise<void> {
+  await Promise.resolve();
+  server.disk.medium.flipBit(`${DIRECTORY}/${name}`, position * 8);
+}
+
+const others = (cluster: Cluster, server: Server): number[] =>
+  cluster.servers.map(({ id }) => id).filter((id) => id !== server.id);
+
+describe("a replica behind the log's start (E6, G3, G5)", () => {
+  test("gets the marker, then every retained entry, and counts offsets as the others do", async () => {
+    await using cluster = await Cluster.start();
+    const leader = await cluster.leader();
+    const [follower] = cluster.servers.filter(({ id }) => id !== leader.id) as [Server];
+    cluster.crash(follower);
+    const values = await fill(cluster, leader, 0, 120);
+    await cluster.wait(leader.running.deleteBefore(90));
+    await cluster.until(() => leader.opened.firstIndex > 50, 60_000);
+    await cluster.open(follower);
+    await cluster.caughtUp(leader);
+    assert.ok(
+      cluster.sent.some(
+        ({ kind, ...m }) =>
+          kind === "raft" && "message" in m && m.message.kind === "installSnapshot",
+      ),
+    );
+    assert.ok(follower.opened.firstIndex > 50);
+    assert.equal(follower.running.lowestOffset, 90);
+    assert.deepEqual(await cluster.readAll(follower), values.slice(90));
+    // And after a restart of its own.
+    await cluster.restart(follower);
+    await cluster.append(leader, "more");
+    await cluster.caughtUp(leader);
+    assert.deepEqual(await cluster.readAll(follower), [...values.slice(90), "more"]);
+  });
+
+  test("knows the producers of the log it never saw (G7)", async () => {
+    await using cluster = await Cluster.start();
+    const leader = await cluster.leader();
+    const [follower] = cluster.servers.filter(({ id }) => id !== leader.id) as [Server];
+    cluster.crash(follower);
+    const producer = await cluster.wait(leader.running.createProducer("p"));
+    const stamp = { ...producer, sequence: 0 };
+    const first = await cluster.wait(leader.running.append({ value: null }, { stamp }));
+    await fill(cluster, leader, 0, 120);
+    await cluster.wait(leader.running.deleteBefore(100));
+    await cluster.until(() => leader.opened.firstIndex > 50, 60_000);
+    await cluster.open(follower);
+    await cluster.caughtUp(leader);
+    leader.running.transferLeadership(follower.id);
+    const next = await cluster.leader(follower.id);
+    const again = await cluster.wait(next.running.append({ value: null }, { stamp }));
+    assert.deepEqual([again.baseOffset, again.duplicate], [first.baseOffset, true]);
+  });
+});
+
+describe("damage (A14 to A16)", () => {
+  test("of a sealed segment is found at the next read and mended from the others", async () => {
+    await using cluster = await Cluster.start();
+    const leader = await cluster.leader();
+    const values = await fill(cluster, leader, 0, 100);
+    await cluster.caughtUp(leader);
+    await cluster.run(100);
+    const [follower] = cluster.servers.filter(({ id }) => id !== leader.id) as [Server];
+    const [, second] = (await segmentsOf(follower)) as [string, string];
+    await damage(follower, second, 1000);
+    assert.equal((await follower.opened.verify()).size, 1);
+    await cluster.until(() => follower.opened.damage.length === 0);
+    assert.equal((await follower.opened.verify()).size, 0);
+    assert.deepEqual(await cluster.readAll(follower), values);
+  });
+
+  test("of the segment that is written to: no vote and no acknowledgement until it is whole", async () => {
+    await using cluster = await Cluster.start();
+    const leader = await cluster.leader();
+    const values = await fill(cluster, leader, 0, 100);
+    await cluster.caughtUp(leader);
+    await cluster.run(100);
+    const [follower] = cluster.servers.filter(({ id }) => id !== leader.id) as [Server];
+    cluster.crash(follower);
+    const last = (await segmentsOf(follower)).at(-1) as string;
+    await damage(follower, last, 100);
+    await cluster.open(follower);
+    assert.equal(follower.running.status.damaged, true);
+    assert.equal(follower.opened.hardState.damaged, true, "durable before anything is said");
+    await cluster.append(leader, "more");
+    await cluster.until(() => !follower.running.status.damaged);
+    await cluster.until(() => !follower.opened.hardState.damaged);
+    await cluster.caughtUp(leader);
+    assert.deepEqual(await cluster.readAll(follower), [...values, "more"]);
+    assert.equal((await follower.opened.verify()).size, 0);
+  });
+
+  test("a lost raft.state: the replica does not vote until a majority without it went on", async () => {
+    await using cluster = await Cluster.start();
+    const leader = await cluster.leader();
+    await fill(cluster, leader, 0, 3);
+    await cluster.caughtUp(leader);
+    await cluster.run(100);
+    const [follower, third] = cluster.servers.filter(({ id }) => id !== leader.id) as [
+      Server,
+      Server,
+    ];
+    cluster.crash(follower);
+    follower.disk.medium.flipBit(`${DIRECTORY}/raft.state`, 20 * 8);
+    follower.disk.medium.flipBit(`${DIRECTORY}/raft.state`, (8192 + 20) * 8);
+    cluster.crash(leader);
+    await cluster.open(follower);
+    assert.equal(follower.running.status.damaged, true);
+    await cluster.run(5_000);
+    assert.notEqual(third.running.status.role, "leader", "nobody leads by a damaged vote");
+    assert.notEqual(follower.running.status.role, "leader");
+    // Not even after another restart.
+    await cluster.restart(follower);
+    assert.equal(follower.running.status.damaged, true);
+    await cluster.open(leader);
+    const next = await cluster.leader(...others(cluster, follower));
+    await cluster.append(next, "more");
+    await cluster.until(() => !follower.running.status.damaged);
+    await cluster.caughtUp(next);
+  });
+});
+
+describe("members (A14, D14)", () => {
+  test("a disk that was lost: its name comes back with a new id, and takes the place of the old", async () => {
+    await using cluster = await Cluster.start();
+    const leader = await cluster.leader();
+    const values = await fill(cluster, leader, 0, 50);
+    const [lost] = cluster.servers.filter(({ id }) => id !== leader.id) as [Server];
+    const member = { replicaId: 77, name: lost.member.name };
+    await assert.rejects(leader.running.members.addLearner(member), { code: "CONFIGURATION" });
+    cluster.crash(lost);
+    await cluster.run(10_001);
+    const fresh = await cluster.join(member);
+    await cluster.wait(leader.running.members.addLearner(member));
+    await cluster.until(() => leader.running.members.isCaughtUp(77));
+    await cluster.wait(leader.running.members.promote(77));
+    await cluster.until(() => leader.running.status.configuration.votersOutgoing.length === 0);
+    const { voters, learners } = leader.running.status.configuration;
+    assert.deepEqual(
+      voters.map(({ replicaId }) => replicaId).sort((a, b) => a - b),
+      [...others(cluster, lost).filter((id) => id !== 77), 77].sort((a, b) => a - b),
+    );
+    assert.deepEqual(learners, []);
+    await cluster.caughtUp(leader, leader.id, 77);
+    assert.deepEqual(await cluster.readAll(fresh), values);
+    // It votes: with it and one other a majority goes on.
+    cluster.crash(leader);
+    const next = await cluster.leader();
+    await cluster.append(next, "more");
+  });
+
+  test("a cluster of one grows to three, and its log is not rewritten", async () => {
+    await using cluster = await Cluster.start({ replicas: 1 });
+    const leader = await cluster.leader();
+    const values = await fill(cluster, leader, 0, 50);
+    for (const member of [
+      { replicaId: 2, name: "two" },
+      { replicaId: 3, name: "three" },
+    ]) {
+      await cluster.join(member);
+      await cluster.wait(leader.running.members.addLearner(member));
+      await cluster.until(() => leader.running.members.isCaughtUp(member.replicaId));
+      await cluster.wait(leader.running.members.promote(member.replicaId));
+    }
+    await cluster.restart(leader);
+    assert.equal(leader.running.status.configuration.voters.length, 3, "known after a restart");
+    const next = await cluster.leader();
+    await cluster.append(next, "more");
+    await cluster.caughtUp(next);
+    for (const server of cluster.servers) {
+      assert.deepEqual(await cluster.readAll(server), [...values, "more"]);
+    }
+  });
+});
