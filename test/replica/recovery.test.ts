@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { Cluster, DIRECTORY, Server } from "./cluster.ts";
+import { Cluster, DIRECTORY } from "./cluster.ts";
+import type { Server } from "./cluster.ts";
 
 const value = (i: number): string => `value ${i} ${"v".repeat(100)}`;
 
