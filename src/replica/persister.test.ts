@@ -13,6 +13,7 @@ class Recorder {
   readonly done: string[] = [];
   readonly entries: LogEntry[] = [];
   readonly syncs: (() => void)[] = [];
+  readonly saves: (() => void)[] = [];
   hardState = {
     term: 1,
     vote: 0,
@@ -48,7 +49,7 @@ class Recorder {
   }
   saveHardState({ term, vote }: { readonly term: number; readonly vote: number }): Promise<void> {
     this.done.push(`state ${term}/${vote}`);
-    return Promise.resolve();
+    return new Promise((resolve) => this.saves.push(resolve));
   }
 }
 
@@ -131,8 +132,12 @@ test("a vote is durable before the task's answers go, and after what came before
   log.syncs.shift()?.();
   await settled();
   assert.deepEqual(log.done, ["append 1/1", "state 3/2"]);
-  assert.deepEqual(durable, [entries]);
-  log.syncs.shift()?.();
+  for (const end of log.syncs.splice(0)) end();
+  await settled();
+  assert.deepEqual(durable, [entries], "not before the vote is on the disk");
+  log.saves.shift()?.();
+  await settled();
+  for (const end of log.syncs.splice(0)) end();
   await settled();
   assert.deepEqual(durable, [entries, vote]);
 });

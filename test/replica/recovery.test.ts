@@ -20,10 +20,9 @@ async function segmentsOf(server: Server): Promise<string[]> {
   return names.filter((name) => name.endsWith(".log")).sort();
 }
 
-/** Flips a bit in the middle of a file, below what was ever synced. */
-async function damage(server: Server, name: string, position: number): Promise<void> {
-  await Promise.resolve();
-  server.disk.medium.flipBit(`${DIRECTORY}/${name}`, position * 8);
+/** Loses some entries of a file, and the fences between them. */
+function damage(server: Server, name: string, position: number): void {
+  server.disk.medium.overwrite(`${DIRECTORY}/${name}`, position, new Uint8Array(600));
 }
 
 const others = (cluster: Cluster, server: Server): number[] =>
@@ -85,10 +84,13 @@ describe("damage (A14 to A16)", () => {
     await cluster.run(100);
     const [follower] = cluster.servers.filter(({ id }) => id !== leader.id) as [Server];
     const [, second] = (await segmentsOf(follower)) as [string, string];
-    await damage(follower, second, 1000);
+    damage(follower, second, 1000);
     assert.equal((await follower.opened.verify()).size, 1);
     await cluster.until(() => follower.opened.damage.length === 0);
     assert.equal((await follower.opened.verify()).size, 0);
+    await cluster.restart(follower);
+    assert.equal(follower.opened.damage.length, 0, "as long as it was: the next one says so");
+    await cluster.caughtUp(leader);
     assert.deepEqual(await cluster.readAll(follower), values);
   });
 
@@ -101,11 +103,16 @@ describe("damage (A14 to A16)", () => {
     const [follower] = cluster.servers.filter(({ id }) => id !== leader.id) as [Server];
     cluster.crash(follower);
     const last = (await segmentsOf(follower)).at(-1) as string;
-    await damage(follower, last, 100);
+    damage(follower, last, 100);
     await cluster.open(follower);
     assert.equal(follower.running.status.damaged, true);
     assert.equal(follower.opened.hardState.damaged, true, "durable before anything is said");
+    cluster.lose = ({ kind }) => kind === "fetchedEntries";
+    const { lastIndex } = follower.opened;
     await cluster.append(leader, "more");
+    await cluster.run(3_000);
+    assert.equal(follower.opened.lastIndex, lastIndex, "nothing is appended behind the damage");
+    cluster.lose = () => false;
     await cluster.until(() => !follower.running.status.damaged);
     await cluster.until(() => !follower.opened.hardState.damaged);
     await cluster.caughtUp(leader);
@@ -185,6 +192,7 @@ describe("members (A14, D14)", () => {
       await cluster.until(() => leader.running.members.isCaughtUp(member.replicaId));
       await cluster.wait(leader.running.members.promote(member.replicaId));
     }
+    assert.equal(leader.opened.hardState.configuration.voters.length, 3);
     await cluster.restart(leader);
     assert.equal(leader.running.status.configuration.voters.length, 3, "known after a restart");
     const next = await cluster.leader();
