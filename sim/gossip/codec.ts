@@ -32,8 +32,7 @@ export function simulatedCodec(): SimulatedCodec {
     encodePacket: encode,
     encodeSerf: encode,
     decodePacket: (bytes: MessageBytes) => bytes.message as PacketMessage,
-    decodeSerf: (bytes: MessageBytes) =>
-      bytes.message as SerfMessage | undefined,
+    decodeSerf: (bytes: MessageBytes) => bytes.message as SerfMessage | undefined,
     encodeTags: (tags) => new TextEncoder().encode(JSON.stringify(tags)),
     decodeTags: (meta) => {
       const text = new TextDecoder().decode(meta);
@@ -48,8 +47,7 @@ export function simulatedCodec(): SimulatedCodec {
 
 /** Bytes of a stream's message, type byte included. */
 export function streamBytes(message: StreamMessage): number {
-  if (message.kind === "error")
-    return 1 + msgpackBytes([["Error", message.text]]);
+  if (message.kind === "error") return 1 + msgpackBytes([["Error", message.text]]);
   if (message.kind !== "push-pull") return 1 + messageBytes(message);
   let bytes =
     1 +
@@ -108,18 +106,9 @@ function fieldsOf(message: Exclude<Message, { kind: "user" }>): Fields {
               ["SourcePort", source.port],
               ["SourceNode", source.name],
             ];
-      const fields: Fields = [
-        ["SeqNo", message.sequence],
-        ["Node", message.name],
-        ...sourced,
-      ];
+      const fields: Fields = [["SeqNo", message.sequence], ["Node", message.name], ...sourced];
       if (message.kind === "ping") return fields;
-      return [
-        ...fields,
-        ["Target", message.target.ip],
-        ["Port", 7946],
-        ["Nack", true],
-      ];
+      return [...fields, ["Target", message.target.ip], ["Port", 7946], ["Nack", true]];
     }
     case "ack":
       return [
@@ -205,15 +194,12 @@ function fieldsOf(message: Exclude<Message, { kind: "user" }>): Fields {
 }
 
 function filterText(filter: QueryFilter): string {
-  return filter.kind === "names"
-    ? filter.names.join(" ")
-    : filter.tag + filter.expression;
+  return filter.kind === "names" ? filter.names.join(" ") : filter.tag + filter.expression;
 }
 
 function msgpackBytes(fields: Fields): number {
   let bytes = fields.length < 16 ? 1 : 3;
-  for (const [key, value] of fields)
-    bytes += valueBytes(key) + valueBytes(value);
+  for (const [key, value] of fields) bytes += valueBytes(key) + valueBytes(value);
   return bytes;
 }
 
@@ -223,10 +209,7 @@ function valueBytes(value: unknown): number {
   if (value instanceof Uint8Array) return rawBytes(value.length);
   if (typeof value === "number") return integerBytes(value);
   if (Array.isArray(value)) {
-    return value.reduce<number>(
-      (sum, each) => sum + valueBytes(each),
-      value.length < 16 ? 1 : 3,
-    );
+    return value.reduce<number>((sum, each) => sum + valueBytes(each), value.length < 16 ? 1 : 3);
   }
   return 1;
 }

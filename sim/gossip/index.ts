@@ -14,4 +14,6 @@ export {
   type Traffic,
 } from "./cluster.ts";
 export { type SimulatedCodec, simulatedCodec, streamBytes } from "./codec.ts";
+export { measureCost, measureMistakes, measureSpeed } from "./measure.ts";
+export type { Trouble } from "./measure.ts";
 export { Network, type NetworkOptions } from "./network.ts";
