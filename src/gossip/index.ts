@@ -10,6 +10,7 @@
  * by a codec that is one too.
  */
 export type { Codec } from "./codec.ts";
+export { matchesExpression } from "./expression.ts";
 export { Gossip, type GossipStatus } from "./gossip.ts";
 export type * from "./message.ts";
 export {

@@ -14,6 +14,7 @@ import type {
   StreamReply,
 } from "../gossip/index.ts";
 import { formatIp, isLoopbackIp, isMapped, parseIp } from "./gossip-address.ts";
+import { bindError } from "./bind-error.ts";
 import { Complaints } from "./gossip-complaints.ts";
 import { GossipDialer } from "./gossip-dialer.ts";
 import { GossipServer } from "./gossip-server.ts";
@@ -210,7 +211,7 @@ async function bindUdp(ip: Uint8Array, port: number): Promise<UdpSocket> {
     return udp;
   } catch (cause) {
     udp.close();
-    throw bindError(ip, port, cause);
+    throw bindError("gossip", ip, port, cause);
   }
 }
 
@@ -221,19 +222,6 @@ async function listen(ip: Uint8Array, port: number): Promise<Server> {
     await once(server, "listening");
     return server;
   } catch (cause) {
-    throw bindError(ip, port, cause);
+    throw bindError("gossip", ip, port, cause);
   }
-}
-
-function bindError(ip: Uint8Array, port: number, cause: unknown): ProglogError {
-  const { code, message } = cause as NodeJS.ErrnoException;
-  const host = formatIp(ip);
-  const address = host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;
-  const details = { address };
-  if (code === "EADDRINUSE") {
-    const sentence = `the gossip address ${address} is already in use`;
-    return new ProglogError("ADDRESS_IN_USE", sentence, { cause, details });
-  }
-  const sentence = `cannot gossip on ${address}: ${message}`;
-  return new ProglogError("CONFIGURATION", sentence, { cause, details });
 }
