@@ -23,7 +23,7 @@ async function withFolder(work: (folder: string) => Promise<void>): Promise<void
   }
 }
 
-const FREE = { rpcPort: 0, httpPort: "auto" } as const;
+const FREE = { rpcPort: 0, httpPort: "auto", bindAddr: "127.0.0.1:0" } as const;
 
 test("a server answers gRPC and HTTP on one port, and HTTP on another", async (t) => {
   const agent = await startServer(t);

@@ -2,12 +2,14 @@ import type { ProglogError } from "../base/index.ts";
 import { Tails } from "../server/index.ts";
 import type { CommitLog } from "../server/index.ts";
 import type { Disk } from "../log/index.ts";
+import type { Membership } from "../membership/index.ts";
 import { completeConfig } from "./config.ts";
 import { openDataLog, startReplica } from "./data-log.ts";
 import { Doors } from "./doors.ts";
 import { hearingSyncs, startObservation } from "./observation.ts";
 import type { ObservationOptions } from "./observation.ts";
 import { ObservedLog } from "./observed-log.ts";
+import { AgentGossip } from "./gossip.ts";
 import { Security } from "./security.ts";
 import { Parts } from "./parts.ts";
 import { defaultNodeName } from "./settings.ts";
@@ -32,7 +34,11 @@ export interface Agent extends AsyncDisposable {
   readonly rpcAddress: string;
   /** Where HTTP is answered on a port of its own. */
   readonly httpAddress: string | undefined;
+  /** Where the server gossips with others. */
+  readonly gossipAddress: string;
   readonly dataDir: string;
+  /** Who is there, this server included. */
+  readonly membership: Membership;
   /** The log itself, for a program that embeds the server. */
   readonly commitLog: CommitLog;
   /** Takes nothing new, answers what has begun, makes it durable, and lets go of everything. */
@@ -116,6 +122,12 @@ async function start(config: AgentConfig, options: AgentOptions, parts: Parts): 
   const { rpcAddress, httpAddress } = doors;
   signal?.throwIfAborted();
 
+  const { name, replicaId } = data.directory.meta;
+  const facts = { name, replicaId, ...status.advertised(rpcAddress, httpAddress) };
+  const gossip = await AgentGossip.start(config, facts, { observer, onConflictLost: onFailure });
+  parts.started(() => gossip.close());
+  signal?.throwIfAborted();
+
   status.onChange((isReady) => doors.setServing(isReady));
   status.listening(rpcAddress, httpAddress);
   parts.started(() => {
@@ -124,5 +136,7 @@ async function start(config: AgentConfig, options: AgentOptions, parts: Parts): 
   });
   const close = (): Promise<void> => parts.stop();
   const { dataDir } = config;
-  return { rpcAddress, httpAddress, dataDir, commitLog, close, [Symbol.asyncDispose]: close };
+  const { membership, address: gossipAddress } = gossip;
+  const addresses = { rpcAddress, httpAddress, gossipAddress };
+  return { ...addresses, dataDir, commitLog, membership, close, [Symbol.asyncDispose]: close };
 }

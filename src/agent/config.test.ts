@@ -187,15 +187,13 @@ test("sizes, durations, switches, lists and addresses are read as people write t
 });
 
 test("what this version lacks is refused, never ignored", async () => {
-  const env = { PROGLOG_START_JOIN_ADDRS: "10.0.0.1:8401" };
+  const env = { PROGLOG_BOOTSTRAP_EXPECT: "3" };
   assert.match(
     await refusal(loadConfig({ env })),
-    /^PROGLOG_START_JOIN_ADDRS is not supported yet/,
+    /^PROGLOG_BOOTSTRAP_EXPECT is not supported yet/,
   );
-  const join = loadWithFile("c.yaml", "start-join-addrs: [10.0.0.1:8401]\n");
-  assert.match(await refusal(join), /c\.yaml: start-join-addrs is not supported yet/);
   // Empty asks for nothing.
-  await loadWithFile("c.yaml", 'start-join-addrs: []\nacl-model-file: ""\n');
+  await loadWithFile("c.yaml", 'bootstrap-expect: ""\nacl-model-file: ""\n');
 });
 
 test("plaintext beyond loopback has to be asked for", async () => {
@@ -235,4 +233,18 @@ test("any host name gives a label", () => {
   assert.equal(labelOf("My_Mac.local"), "my-mac");
   assert.equal(labelOf("-"), "proglog");
   assert.equal(labelOf(""), "proglog");
+});
+
+test("gossip: seeds and keys as lists; beyond loopback a key is needed to join", async () => {
+  const key = Buffer.alloc(32, 1).toString("base64");
+  const flags = { startJoinAddrs: "a.example:8401, 10.0.0.1:8401", gossipKey: key };
+  const config = await loadConfig({ flags });
+  assert.deepEqual(config.startJoinAddrs, ["a.example:8401", "10.0.0.1:8401"]);
+  assert.deepEqual(config.gossipKey, [key]);
+  for (const wrong of ["short", key.slice(1), `${key},x`]) {
+    assert.match(await refusal(loadConfig({ flags: { gossipKey: wrong } })), /--gossip-key/);
+  }
+  const beyond = { bindAddr: "0.0.0.0:1", insecure: true, startJoinAddrs: "10.0.0.1:1" };
+  assert.match(await refusal(loadConfig({ flags: beyond })), /needs --gossip-key/);
+  await loadConfig({ flags: { ...beyond, gossipKey: key } });
 });

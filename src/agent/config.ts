@@ -227,6 +227,12 @@ function checkTogether(config: AgentConfig, problems: string[]): void {
     if (config[name] === "" || config[needed] !== "") continue;
     problems.push(`--${keyOf(name)} is given without --${keyOf(needed)}`);
   }
+  if (!isLoopback(host) && config.startJoinAddrs.length > 0 && config.gossipKey.length === 0) {
+    problems.push(
+      `--start-join-addrs with --bind-addr ${config.bindAddr}: gossip beyond loopback needs ` +
+        "--gossip-key (head -c 32 /dev/urandom | base64)",
+    );
+  }
   if (config.httpPort !== 0 && config.httpPort === config.rpcPort) {
     problems.push(
       `--http-port and --rpc-port are both ${config.rpcPort}: the RPC port answers HTTP too, ` +

@@ -35,6 +35,17 @@ export interface AgentConfig {
   /** Empty: the address that is listened on. */
   readonly advertiseRpcAddr: string;
   readonly advertiseHttpAddr: string;
+  /** Empty: the address that is gossiped on. */
+  readonly advertiseGossipAddr: string;
+  /** Empty: none. */
+  readonly advertiseExternalAddr: string;
+  readonly startJoinAddrs: readonly string[];
+  /** In base64, the one to encrypt with first. Empty: plaintext, on loopback only. */
+  readonly gossipKey: readonly string[];
+  /** Empty: off. */
+  readonly serfRpcAddr: string;
+  /** Empty: whoever reaches it may ask. */
+  readonly serfRpcAuth: string;
   readonly fsync: "always" | "relaxed";
   readonly segmentBytes: number;
   /** 0: without limit. */
@@ -203,6 +214,48 @@ export const SETTINGS: { readonly [Name in SettingName]: Setting<AgentConfig[Nam
     fallback: () => "",
     fallbackText: "the one listened on",
   },
+  advertiseGossipAddr: {
+    argument: "<host:port>",
+    description: "the gossip address that other servers are told",
+    schema: values.optionalAddress,
+    fallback: () => "",
+    fallbackText: "the one listened on",
+  },
+  advertiseExternalAddr: {
+    argument: "<host:port>",
+    description: "an address for clients outside the network, told as the tag external_addr",
+    schema: values.optionalAddress,
+    fallback: () => "",
+    fallbackText: "none",
+  },
+  startJoinAddrs: {
+    argument: "<addresses>",
+    description: "gossip addresses of other servers, tried until one answers, separated by commas",
+    schema: values.addresses,
+    fallback: () => [],
+    fallbackText: "those that were there before",
+  },
+  gossipKey: {
+    argument: "<keys>",
+    description: "encrypts gossip: 16, 24 or 32 bytes in base64; older keys after commas",
+    schema: values.gossipKeys,
+    fallback: () => [],
+    fallbackText: "none: plaintext on loopback only",
+  },
+  serfRpcAddr: {
+    argument: "<host:port>",
+    description: "a loopback port for Serf's own tools (serf members -rpc-addr)",
+    schema: values.optionalAddress,
+    fallback: () => "",
+    fallbackText: "off",
+  },
+  serfRpcAuth: {
+    argument: "<token>",
+    description: "what Serf's tools must know (serf members -rpc-auth)",
+    schema: values.optionalText("a token"),
+    fallback: () => "",
+    fallbackText: "none",
+  },
   fsync: {
     argument: "<always|relaxed>",
     description: "relaxed acknowledges before the disk does, for development only",
@@ -279,7 +332,7 @@ export const SETTINGS: { readonly [Name in SettingName]: Setting<AgentConfig[Nam
  * Settings of the full system whose function this version lacks. Refused when given a value: whoever
  * asks for something must not be served without.
  */
-export const UNSUPPORTED_SETTINGS: readonly string[] = ["startJoinAddrs"];
+export const UNSUPPORTED_SETTINGS: readonly string[] = ["bootstrapExpect"];
 
 /** `dataDir` → `data-dir`: the key in a file, and with two hyphens the flag. */
 export function keyOf(name: string): string {

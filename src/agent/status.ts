@@ -27,9 +27,22 @@ export class Status {
 
   /** Everything runs: from now on the server is ready. */
   listening(rpcAddress: string, httpAddress: string | undefined): void {
-    this.#rpcAddress = this.#config.advertiseRpcAddr || rpcAddress;
-    this.#httpAddress = this.#config.advertiseHttpAddr || (httpAddress ?? "");
+    const advertised = this.advertised(rpcAddress, httpAddress);
+    this.#rpcAddress = advertised.rpcAddress;
+    this.#httpAddress = advertised.httpAddress;
     this.#become(undefined);
+  }
+
+  /** The addresses that others are told. */
+  advertised(
+    rpcAddress: string,
+    httpAddress: string | undefined,
+  ): { readonly rpcAddress: string; readonly httpAddress: string } {
+    const { advertiseRpcAddr, advertiseHttpAddr } = this.#config;
+    return {
+      rpcAddress: advertiseRpcAddr || rpcAddress,
+      httpAddress: advertiseHttpAddr || (httpAddress ?? ""),
+    };
   }
 
   closing(): void {

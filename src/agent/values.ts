@@ -170,6 +170,29 @@ export const origins: ValueSchema<readonly string[]> = value(
   },
 );
 
+/** Addresses, as a list or as text with commas. */
+export const addresses: ValueSchema<readonly string[]> = value(
+  "a list of addresses, like 10.0.0.1:8401,seed.example.org:8401",
+  (given) => {
+    const list = commaList(given);
+    return list?.every((text) => parseAddress(text) !== undefined) ? list : undefined;
+  },
+);
+
+/** Keys for gossip, as a list or as text with commas. */
+export const gossipKeys: ValueSchema<readonly string[]> = value(
+  "a key of 16, 24 or 32 bytes in base64, or several",
+  (given) => {
+    const list = commaList(given);
+    return list?.every(isGossipKey) ? list : undefined;
+  },
+);
+
+function isGossipKey(text: string): boolean {
+  const bytes = Buffer.from(text, "base64");
+  return [16, 24, 32].includes(bytes.length) && bytes.toString("base64") === text;
+}
+
 function commaList(given: unknown): string[] | undefined {
   const parts: unknown[] | undefined =
     typeof given === "string" ? given.split(",") : Array.isArray(given) ? given : undefined;

@@ -324,6 +324,10 @@ export const membershipEventsMax = 4_096;
 /** A join that failed is tried again after so long; the pause doubles up to the second. */
 export const joinRetryMsMin = 1_000;
 export const joinRetryMsMax = 30_000;
+/** How often one that joined looks whether it is alone again. */
+export const rejoinCheckMs = 30_000;
+/** What a stop takes at most to leave the gossip in order. */
+export const leaveTimeoutMs = 5_000;
 /** Addresses that one name of a seed may stand for. */
 export const joinAddressesMax = 64;
 /** The snapshot of members: how often it may be written, its size, and the members it names. */

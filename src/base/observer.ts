@@ -30,3 +30,16 @@ export const silentObserver: Observer = {
   gauge: () => undefined,
   measure: () => undefined,
 };
+
+/** Labels of one name, the same object for the same value: for values of a small, fixed set. */
+export function labelsBy(name: string): (value: string) => Labels {
+  const known = new Map<string, Labels>();
+  return (value) => {
+    let labels = known.get(value);
+    if (labels === undefined) {
+      labels = { [name]: value };
+      known.set(value, labels);
+    }
+    return labels;
+  };
+}

@@ -17,13 +17,16 @@ export function addAgentOptions(
       `${setting.description} (default: ${text})`,
     );
     // A list may be given in one flag, or in several.
-    if (argument === "<origins>") option.argParser(joinLists);
+    if (LISTS.includes(argument)) option.argParser(joinLists);
     command.addOption(option);
   }
   for (const name of UNSUPPORTED_SETTINGS) {
     command.addOption(new Option(`--${keyOf(name)} <value>`).hideHelp());
   }
 }
+
+/** What follows the flags of settings that are lists. */
+const LISTS: readonly string[] = ["<origins>", "<addresses>", "<keys>"];
 
 function joinLists(value: string, before: string | undefined): string {
   return before === undefined ? value : `${before},${value}`;

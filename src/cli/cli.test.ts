@@ -33,12 +33,12 @@ describe("the command line", () => {
   });
 
   test("a wrong setting is a configuration error, and so is what this version lacks", async () => {
-    const args = ["agent", "--rpc-port", "x", "--start-join-addrs", "a:1"];
+    const args = ["agent", "--rpc-port", "x", "--bootstrap-expect", "3"];
     const { code, stdout, stderr } = await runCli(args, { env: { PROGLOG_HTPP_PORT: "1" } });
     assert.deepEqual({ code, stdout }, { code: 78, stdout: "" });
     assert.deepEqual(stderr.trimEnd().split("\n"), [
       "proglog: there is no setting PROGLOG_HTPP_PORT (did you mean PROGLOG_HTTP_PORT?)",
-      "proglog: --start-join-addrs is not supported yet in this version: leave it out",
+      "proglog: --bootstrap-expect is not supported yet in this version: leave it out",
       'proglog: --rpc-port: "x" is not a port: 0 to 65535',
     ]);
     const json = await runCli(["dev", "--replicas", "3", "--json"]);

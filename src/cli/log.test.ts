@@ -24,7 +24,12 @@ const RECORDS = 30;
 /** A directory with records of one producer, in several segments, closed in order. */
 async function makeLog(t: TestContext): Promise<string> {
   const dataDir = join(makeFolder(t), "data");
-  const agent = await startAgent({ dataDir, rpcPort: 0, segmentBytes: 4096 });
+  const agent = await startAgent({
+    dataDir,
+    rpcPort: 0,
+    bindAddr: "127.0.0.1:0",
+    segmentBytes: 4096,
+  });
   const client = connect(agent.rpcAddress);
   const producer = client.producer({ name: "maker", batchBytesMax: 500 });
   for (let i = 0; i < RECORDS; i++) {
@@ -123,7 +128,7 @@ test("verify, dump and export leave a torn log as it is, and see what a start wo
   assert.equal((await runCli(["log", "dump", dataDir])).code, 0);
   assert.deepEqual(await filesOf(dataDir), before);
   // A start does cut.
-  await (await startAgent({ dataDir, rpcPort: 0 })).close();
+  await (await startAgent({ dataDir, rpcPort: 0, bindAddr: "127.0.0.1:0" })).close();
   assert.notDeepEqual(await filesOf(dataDir), before);
 });
 

@@ -20,7 +20,7 @@ import {
 } from "../../test/support/server.ts";
 import type { CliRun } from "../../test/support/server.ts";
 
-const READY = /^proglog (\S+) ready: http (\S+), grpc (\S+), data (.+), pid (\d+)$/m;
+const READY = /^proglog (\S+) ready: http (\S+), grpc (\S+), gossip \S+, data (.+), pid (\d+)$/m;
 
 async function serverOf(run: CliRun): Promise<{ http: string; grpc: string; dataDir: string }> {
   const [, , http = "", grpc = "", dataDir = ""] = await run.says(READY);

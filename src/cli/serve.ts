@@ -47,9 +47,9 @@ function announce(
   config: AgentConfig,
   curlOptions: string | undefined,
 ): void {
-  const { rpcAddress, httpAddress, dataDir } = agent;
+  const { rpcAddress, httpAddress, gossipAddress, dataDir } = agent;
   const http = httpAddress === undefined ? "" : `http ${httpAddress}, `;
-  const where = `${http}grpc ${rpcAddress}, data ${dataDir}, pid ${pid}`;
+  const where = `${http}grpc ${rpcAddress}, gossip ${gossipAddress}, data ${dataDir}, pid ${pid}`;
   if (dataDir === SETTINGS.dataDir.fallback()) {
     terminal.warn(`the data is in the temporary directory, which may be emptied: see --data-dir`);
   }
@@ -83,8 +83,9 @@ function announceAccess(terminal: Terminal, config: AgentConfig): void {
 }
 
 function announceInJson({ terminal, pid }: Context, agent: Agent): void {
-  const { rpcAddress, httpAddress, dataDir } = agent;
-  const where = { rpc_address: rpcAddress, http_address: httpAddress, data_dir: dataDir };
+  const { rpcAddress, httpAddress, gossipAddress, dataDir } = agent;
+  const listens = { rpc_address: rpcAddress, http_address: httpAddress };
+  const where = { ...listens, gossip_address: gossipAddress, data_dir: dataDir };
   terminal.json({ event: "ready", version: version(), ...where, pid });
 }
 

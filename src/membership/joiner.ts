@@ -1,4 +1,4 @@
-import { chance, limits, ProglogError } from "../base/index.ts";
+import { below, limits, ProglogError } from "../base/index.ts";
 import type { Clock, Observer, Random } from "../base/index.ts";
 import type { Address } from "../gossip/index.ts";
 import type { Addresses } from "./ports.ts";
@@ -8,6 +8,8 @@ export interface JoinerParts {
   readonly random: Random;
   readonly observer: Observer;
   readonly addresses: Addresses;
+  /** A name may stand for all members: nobody joins through himself. */
+  readonly own: Address;
   /** One exchange with whoever is at an address; rejects with the reason. */
   readonly exchange: (to: Address, ignoreOld: boolean) => Promise<void>;
 }
@@ -33,7 +35,9 @@ export class Joiner {
         failures.push(`${host}: ${sentenceOf(error)}`);
         return [];
       });
-      const tries = found.map((ip) =>
+      const others = found.filter((ip) => !this.#isOwn(ip, port));
+      if (others.length < found.length) failures.push(`${host}:${port}: this is ourselves`);
+      const tries = others.map((ip) =>
         this.#parts.exchange({ ip, port }, ignoreOld).then(
           () => (joined += 1),
           (error: unknown) => failures.push(`${host}:${port}: ${sentenceOf(error)}`),
@@ -58,7 +62,7 @@ export class Joiner {
         const level = attempt === 1 ? "warn" : "debug";
         observer.log(level, "join_failed", { attempt, error: sentenceOf(error) });
       });
-      if (joined === undefined) await this.#pause(attempt, signal);
+      if (joined === undefined) await this.pause(this.#backOff(attempt), signal);
       else {
         observer.log("info", "joined", { seeds: addresses.join(","), joined, attempt });
         return joined;
@@ -67,20 +71,29 @@ export class Joiner {
     return 0;
   }
 
-  /** Doubles from the first to the last; half of it is chance, so that a cluster does not knock in step. */
-  #pause(attempt: number, signal: AbortSignal): Promise<void> {
-    const { clock, random } = this.#parts;
+  #isOwn(ip: Uint8Array, port: number): boolean {
+    const { own, addresses } = this.#parts;
+    return port === own.port && addresses.format(ip) === addresses.format(own.ip);
+  }
+
+  /** Doubles from the first to the last; a part of it is chance, so that a cluster does not knock in step. */
+  #backOff(attempt: number): number {
     const doubled = limits.joinRetryMsMin * 2 ** Math.min(attempt - 1, 10);
     const longest = Math.min(limits.joinRetryMsMax, doubled);
-    const ms = longest * (chance(random, 0.5) ? 1 : 0.75);
+    return longest * (0.5 + below(this.#parts.random, 50) / 100);
+  }
+
+  /** Resolves after so long, or when the signal is aborted. */
+  pause(ms: number, signal: AbortSignal): Promise<void> {
     return new Promise((resolve) => {
-      const cancel = clock.after(ms, done);
-      function done(): void {
+      const done = (): void => {
         cancel();
         signal.removeEventListener("abort", done);
         resolve();
-      }
+      };
+      const cancel = this.#parts.clock.after(ms, done);
       signal.addEventListener("abort", done);
+      if (signal.aborted) done();
     });
   }
 }

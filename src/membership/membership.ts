@@ -1,5 +1,6 @@
 import {
   assert,
+  labelsBy,
   limits,
   ProglogError,
   silentObserver,
@@ -23,6 +24,7 @@ import type {
 import { Deferred } from "./deferred.ts";
 import { Joiner } from "./joiner.ts";
 import { changeKeys, KeyQueries } from "./key-queries.ts";
+import { tellGauges } from "./gauges.ts";
 import { EventHub } from "./membership-event.ts";
 import type { Listener, MembershipEvent } from "./membership-event.ts";
 import type { Addresses, GossipKeys, GossipWire } from "./ports.ts";
@@ -56,6 +58,9 @@ export interface MembershipOptions {
 }
 
 const TICK_MS = 10;
+const GAUGE_TICKS = 100;
+const KIND = labelsBy("kind");
+const WHAT = labelsBy("what");
 
 /** A member of the cluster: it drives the core, and is what the rest of the server sees of it. */
 export class Membership implements AsyncDisposable {
@@ -78,6 +83,7 @@ export class Membership implements AsyncDisposable {
   #left: Deferred<void> | undefined;
   #tags: Tags;
   #isTurning = false;
+  #ticks = 0;
   #closing: Promise<void> | undefined;
 
   /** Begins at once. The wire is its own from now on. Throws `INVALID_ARGUMENT` for tags or a name that are too long. */
@@ -115,13 +121,21 @@ export class Membership implements AsyncDisposable {
     const exchange = (to: Address, ignoreOld: boolean): Promise<void> =>
       this.#exchange(to, ignoreOld);
     const shared = { clock, random, observer: this.#observer };
-    this.#joiner = new Joiner({ ...shared, addresses: options.addresses, exchange });
+    this.#joiner = new Joiner({ ...shared, addresses: options.addresses, own: address, exchange });
     if (snapshot !== undefined) {
       const take = (): Snapshot => this.#takeSnapshot();
       this.#snapshot = new SnapshotKeeper(snapshot, clock, this.#observer, take);
     }
+    // Series that alerts look at are there from the start.
+    for (const what of ["refuted", "probe_failed"]) {
+      this.#observer.count("gossip_decisions_total", 0, WHAT(what));
+    }
+    for (const kind of ["join", "failed", "leave"]) {
+      this.#observer.count("gossip_member_events_total", 0, KIND(kind));
+    }
+    tellGauges(this.#observer, this.status());
     wire.start((input) => this.#input(input));
-    this.#ticker = new Ticker(clock, TICK_MS, () => this.#turn(() => this.#gossip.tick()));
+    this.#ticker = new Ticker(clock, TICK_MS, () => this.#tick());
     this.#turn(() => undefined);
   }
 
@@ -165,6 +179,18 @@ export class Membership implements AsyncDisposable {
    */
   join(addresses: readonly string[]): Promise<number> {
     return this.#joiner.untilJoined(addresses, this.#ended.signal);
+  }
+
+  /**
+   * Joins, and joins again whenever nobody else is there, as after a long partition, or when the
+   * others have forgotten us. Ends with the membership.
+   */
+  async keepJoined(addresses: readonly string[]): Promise<void> {
+    const { signal } = this.#ended;
+    while (!signal.aborted) {
+      if (this.#isAlone()) await this.join(addresses);
+      await this.#joiner.pause(limits.rejoinCheckMs, signal);
+    }
   }
 
   /** Tries each address once. Throws `UNAVAILABLE` when none answered. */
@@ -251,6 +277,18 @@ export class Membership implements AsyncDisposable {
     return end.promise;
   }
 
+  #isAlone(): boolean {
+    const isOther = ({ name, status }: Member): boolean =>
+      name !== this.name && (status === "alive" || status === "leaving");
+    return this.status().phase === "alive" && !this.members().some(isOther);
+  }
+
+  #tick(): void {
+    this.#turn(() => this.#gossip.tick());
+    this.#ticks += 1;
+    if (this.#ticks % GAUGE_TICKS === 0) tellGauges(this.#observer, this.status());
+  }
+
   /** Gives the core something, and does all that it then wants. What that does in turn waits for its end. */
   #turn<T>(give: () => T): T {
     if (this.#isTurning) return give();
@@ -272,7 +310,7 @@ export class Membership implements AsyncDisposable {
       for (const stream of streams) this.#wire.open(stream);
       for (const reply of replies) this.#wire.reply(reply);
       for (const [name, count] of Object.entries(counts)) {
-        this.#observer.count(`gossip_${name}_total`, count);
+        this.#observer.count("gossip_decisions_total", count, WHAT(name));
       }
       for (const event of events) this.#event(event);
       const did = packets.length + streams.length + replies.length + events.length;
@@ -290,10 +328,11 @@ export class Membership implements AsyncDisposable {
       case "reap": {
         const { name, address, tags } = event.member;
         const at = `${this.#addresses.format(address.ip)}:${address.port}`;
-        const level = event.kind === "failed" ? "warn" : "info";
+        const isOwn = name === this.name;
+        const level = event.kind === "failed" ? "warn" : isOwn ? "debug" : "info";
         this.#observer.log(level, `member_${event.kind}`, { member: name, address: at });
-        this.#observer.count(`gossip_member_${event.kind}_total`);
-        if (name === this.name) this.#tags = tags;
+        this.#observer.count("gossip_member_events_total", 1, KIND(event.kind));
+        if (isOwn) this.#tags = tags;
         this.#snapshot?.touch();
         this.#hub.emit(event);
         return;
@@ -346,7 +385,7 @@ export class Membership implements AsyncDisposable {
         return;
       }
       case "probed":
-        this.#observer.measure("gossip_probe_ms", event.latencyTicks * TICK_MS);
+        this.#observer.measure("gossip_probe_seconds", (event.latencyTicks * TICK_MS) / 1_000);
         return;
       case "suspected":
         this.#observer.count("gossip_suspected_total");

@@ -5,6 +5,9 @@ import { formatIp } from "./gossip-address.ts";
 import type { StreamParts } from "./gossip-server.ts";
 import { encodeStream, StreamReader } from "./gossip-stream.ts";
 
+const OPENED = { what: "opened" };
+const FAILED = { what: "failed" };
+
 /** Streams that we open: one message, one reply, closed; or a failure, in bounded time. */
 export class GossipDialer {
   readonly #parts: StreamParts;
@@ -12,6 +15,7 @@ export class GossipDialer {
 
   constructor(parts: StreamParts) {
     this.#parts = parts;
+    parts.observer.count("gossip_streams_total", 0, FAILED);
   }
 
   open({ stream, to, message, timeoutMs }: OutgoingStream): void {
@@ -26,13 +30,13 @@ export class GossipDialer {
       socket.destroy();
       if (typeof reply !== "string") onInput({ kind: "stream-reply", stream, message: reply });
       else {
-        observer.count("gossip_streams_failed_total");
+        observer.count("gossip_streams_total", 1, FAILED);
         onInput({ kind: "stream-failed", stream, text: reply });
       }
     };
     const cancelTimeout = clock.after(timeoutMs, () => end(`no answer in ${timeoutMs} ms`));
     this.#sockets.add(socket);
-    observer.count("gossip_streams_opened_total");
+    observer.count("gossip_streams_total", 1, OPENED);
     socket.write(encodeStream(message, keyring));
     socket.on("data", (chunk) => {
       if (isDone) return;

@@ -148,8 +148,14 @@ export function addressOf(fields: Fields, ipField: string, portField: string): A
   return ip.length === 4 || ip.length === 16 ? { ip, port } : undefined;
 }
 
+const NAMES: ReadonlyMap<number, string> = new Map(
+  Object.entries(TYPE).map(([name, type]) => [
+    type,
+    name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`),
+  ]),
+);
+
 /** For counters: what a message of a packet is, by its first byte. */
 export function nameOfType(type: number | undefined): string {
-  const name = Object.entries(TYPE).find(([, value]) => value === type)?.[0] ?? "unknown";
-  return name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
+  return NAMES.get(type ?? -1) ?? "unknown";
 }

@@ -15,6 +15,8 @@ export interface StreamParts {
   readonly onInput: (input: Input) => void;
 }
 
+const ACCEPTED = { what: "accepted" };
+
 interface Served {
   readonly socket: Socket;
   readonly cancelTimeout: () => void;
@@ -40,7 +42,7 @@ export class GossipServer {
       socket.destroy();
       return;
     }
-    observer.count("gossip_streams_accepted_total");
+    observer.count("gossip_streams_total", 1, ACCEPTED);
     const stream = this.#next++;
     const cancelTimeout = clock.after(limits.gossipServedStreamMs, () => {
       complaints.add("gossip_stream_dropped", "stream_timeout", from);

@@ -4,7 +4,7 @@ import { lookup } from "node:dns/promises";
 import { once } from "node:events";
 import { createServer } from "node:net";
 import type { AddressInfo, Server } from "node:net";
-import { ProglogError, silentObserver, systemClock } from "../base/index.ts";
+import { labelsBy, ProglogError, silentObserver, systemClock } from "../base/index.ts";
 import type { Clock, Observer } from "../base/index.ts";
 import type {
   Address,
@@ -33,6 +33,7 @@ export interface GossipSocketOptions {
   readonly clock?: Clock | undefined;
 }
 
+const KIND = labelsBy("kind");
 /** How often another port is tried, when the one that UDP gave is taken for TCP. */
 const FREE_PORT_ATTEMPTS = 20;
 
@@ -83,6 +84,11 @@ export class GossipSocket implements AsyncDisposable {
     const onInput = (input: Input): void => this.#onInput?.(input);
     this.#server = new GossipServer({ ...parts, onInput });
     this.#dialer = new GossipDialer({ ...parts, onInput });
+    this.#complaints.expect(["undecryptable", "message", "stream"]);
+    for (const kind of ["ping", "ack"]) {
+      this.#observer.count("gossip_messages_received_total", 0, KIND(kind));
+      this.#observer.count("gossip_messages_sent_total", 0, KIND(kind));
+    }
     udp.on("message", (packet, from) => this.#receive(packet, from));
     udp.on("error", (error) =>
       this.#complaints.add("gossip_socket_failed", "socket", error.message),
@@ -113,7 +119,7 @@ export class GossipSocket implements AsyncDisposable {
     }
     const bytes = encodePacket(packet, this.keyring);
     for (const part of packet.parts) {
-      this.#observer.count(`gossip_sent_${nameOfType(part[0])}_total`);
+      this.#observer.count("gossip_messages_sent_total", 1, KIND(nameOfType(part[0])));
     }
     this.#observer.count("gossip_packets_sent_total");
     this.#observer.count("gossip_sent_bytes_total", bytes.length);
@@ -155,7 +161,7 @@ export class GossipSocket implements AsyncDisposable {
     for (const reason of refused)
       this.#complaints.add("gossip_packet_dropped", reason, from.address);
     for (const { kind } of messages) {
-      this.#observer.count(`gossip_received_${kind.replace("-", "_")}_total`);
+      this.#observer.count("gossip_messages_received_total", 1, KIND(kind));
     }
     const ip = parseIp(from.address);
     if (ip === undefined || messages.length === 0) return;

@@ -139,7 +139,8 @@ async function changeKey(
 ): Promise<void> {
   const { membership, signal } = session;
   const key = body === undefined ? undefined : Buffer.from(body.text("Key"), "base64");
-  const count = membership.members().filter(({ status }) => status === "alive").length;
+  const isThere = ({ status }: Member): boolean => status === "alive" || status === "leaving";
+  const count = membership.members().filter(isThere).length;
   const report = await membership.keyQueries.run(operation, key, count, signal);
   const { asked, answered, failed } = report;
   const isWhole = failed === 0 && answered === asked;

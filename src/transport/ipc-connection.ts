@@ -18,7 +18,7 @@ const VERSION_MAX = 1;
 
 /** One operator's connection: requests one after the other, their answers, and streams between them. */
 export class IpcConnection implements IpcSession {
-  readonly queries = new Map<number, IncomingQuery>();
+  readonly queries: Map<number, IncomingQuery> = new Map<number, IncomingQuery>();
   readonly #socket: Socket;
   readonly #parts: IpcParts;
   readonly #ended = new AbortController();

@@ -26,9 +26,9 @@ export class IpcLog implements Observer {
     this.#clock = clock;
   }
 
-  readonly count: Observer["count"] = (name, by) => this.#next.count(name, by);
-  readonly gauge: Observer["gauge"] = (name, value) => this.#next.gauge(name, value);
-  readonly measure: Observer["measure"] = (name, value) => this.#next.measure(name, value);
+  readonly count: Observer["count"] = (...all) => this.#next.count(...all);
+  readonly gauge: Observer["gauge"] = (...all) => this.#next.gauge(...all);
+  readonly measure: Observer["measure"] = (...all) => this.#next.measure(...all);
 
   readonly log = (level: LogLevel, event: string, fields: Fields = {}): void => {
     this.#next.log(level, event, fields);

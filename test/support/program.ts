@@ -48,7 +48,12 @@ export function cleanEnvironment(more: Readonly<Record<string, string>> = {}): N
 
 /** Free ports, and a folder for the data: for servers that are told by variables. */
 export function freePorts(dataDir: string): Record<string, string> {
-  return { PROGLOG_HTTP_PORT: "auto", PROGLOG_RPC_PORT: "0", PROGLOG_DATA_DIR: dataDir };
+  return {
+    PROGLOG_HTTP_PORT: "auto",
+    PROGLOG_RPC_PORT: "0",
+    PROGLOG_BIND_ADDR: "127.0.0.1:0",
+    PROGLOG_DATA_DIR: dataDir,
+  };
 }
 
 /** Starts a program that serves, and resolves with what its ready line says. */

@@ -22,7 +22,8 @@ export async function startServer(
   options: AgentOptions = {},
 ): Promise<Agent> {
   const folder = mkdtempSync(join(tmpdir(), "proglog-server-"));
-  const defaults = { rpcPort: 0, httpPort: "auto", dataDir: join(folder, "data") } as const;
+  const listen = { rpcPort: 0, httpPort: "auto", bindAddr: "127.0.0.1:0" } as const;
+  const defaults = { ...listen, dataDir: join(folder, "data") };
   const running: { agent?: Agent } = {};
   t.after(async () => {
     await running.agent?.close();
@@ -38,6 +39,7 @@ export const CLI: readonly string[] = ["--import", "tsx", join(root, "src", "cli
 /** Variables for a server that says by its ready line where it listens. */
 export const FREE_PORTS: Readonly<Record<string, string>> = {
   PROGLOG_RPC_PORT: "0",
+  PROGLOG_BIND_ADDR: "127.0.0.1:0",
   PROGLOG_HTTP_PORT: "auto",
 };
 
