@@ -107,15 +107,13 @@ async function start(config: AgentConfig, options: AgentOptions, parts: Parts): 
     metrics: telemetry.render,
   });
   telemetry.onCollect(() => {
-    const followers = tails.count;
-    const { appendsInFlight = 0 } = observedLog ?? {};
-    const { connections } = doors;
-    for (const [name, value] of Object.entries(status.gauges(commitLog))) {
-      observer.gauge(name, value);
-    }
-    observer.gauge("followers", followers);
-    observer.gauge("connections", connections);
-    observer.gauge("appends_in_flight", appendsInFlight);
+    const gauges = {
+      ...status.gauges(commitLog),
+      followers: tails.count,
+      connections: doors.connections,
+      appends_in_flight: observedLog?.appendsInFlight ?? 0,
+    };
+    for (const [name, value] of Object.entries(gauges)) observer.gauge(name, value);
   });
   parts.started(() => doors.close());
   await doors.open();
