@@ -52,6 +52,11 @@ export class AgentProcess {
     return this.#said;
   }
 
+  /** Of the server itself; undefined before it is ready. */
+  get pid(): number | undefined {
+    return this.#pid;
+  }
+
   /** Signals the server itself, not the program that runs it. */
   signal(signal: NodeJS.Signals): void {
     if (this.#pid === undefined) this.#child.kill(signal);
