@@ -43,6 +43,8 @@ export class GrpcConnection {
   #data = 0;
   #chunks = 0;
   #last: Traffic = { read: 0, written: 0, data: 0, chunks: 0, calls: 0 };
+  /** Nothing came since the last look. */
+  #isSilent = true;
   /** A ping that is not answered yet. */
   #pinged: { readonly atMs: number } | undefined;
   /** It was asked since it sent something last. */
@@ -77,7 +79,7 @@ export class GrpcConnection {
   }
 
   /** Looked at in a fixed interval; answers why the connection should end, if it should. */
-  check(nowMs: number): string | undefined {
+  check(): string | undefined {
     this.#resets = Math.max(0, this.#resets - limits.resetsPerCheck);
     const last = this.#last;
     const traffic = this.#traffic();
@@ -90,7 +92,24 @@ export class GrpcConnection {
     } else if (waste > limits.wasteBytesPerCheck) {
       this.#watch();
     }
-    return this.#checkSilence(last.read === traffic.read, nowMs);
+    this.#isSilent = last.read === traffic.read;
+    return undefined;
+  }
+
+  /**
+   * Who falls silent after he has sent something is asked once for a sign of life: a connection that
+   * HTTP/2 has given up on reads nothing any more, and would stay until somebody closes it.
+   */
+  isGone(nowMs: number): boolean {
+    if (!this.#isSilent) {
+      this.#asked = false;
+      this.#pinged = undefined;
+    } else if (this.#pinged !== undefined) {
+      return nowMs - this.#pinged.atMs > limits.keepaliveTimeoutMs;
+    } else if (!this.#asked) {
+      this.#ping(nowMs);
+    }
+    return false;
   }
 
   #traffic(): Traffic {
@@ -108,24 +127,6 @@ export class GrpcConnection {
       this.#data += chunk.length;
       this.#chunks += 1;
     });
-  }
-
-  /**
-   * Who falls silent after he has sent something is asked once for a sign of life: a connection that
-   * HTTP/2 has given up on reads nothing any more, and would stay until somebody closes it.
-   */
-  #checkSilence(isSilent: boolean, nowMs: number): string | undefined {
-    if (!isSilent) {
-      this.#asked = false;
-      this.#pinged = undefined;
-      return undefined;
-    }
-    if (this.#pinged !== undefined) {
-      const late = nowMs - this.#pinged.atMs > limits.keepaliveTimeoutMs;
-      return late ? "it gives no sign of life" : undefined;
-    }
-    if (!this.#asked) this.#ping(nowMs);
-    return undefined;
   }
 
   #ping(nowMs: number): void {

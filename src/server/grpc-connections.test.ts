@@ -114,3 +114,18 @@ describe("what a connection may cost", () => {
     assert.deepEqual(cut, []);
   });
 });
+
+test("a stream that is broken before the library sees it, and a path that no answer may hold", async () => {
+  await using attacking = await attack();
+  const { server, socket } = attacking;
+  const closed = new Promise((resolve) => socket.once("close", resolve));
+  // An unknown method is answered at once: here on streams that are closed by then, and with its name.
+  for (let id = 1; id < 200; id += 2) {
+    const path = id % 4 === 1 ? "/nothing/Here" : "/nothing/H\u00e4r\u0001";
+    const headers = frame(FRAME.headers, END_HEADERS, id, callHeaders(path));
+    socket.write(Buffer.concat([headers, frame(FRAME.reset, 0, id, number32(8))]));
+  }
+  socket.end();
+  await closed;
+  await server.client().unary("Produce", produceRequest("still here"));
+});

@@ -1,3 +1,4 @@
+import { constants } from "node:http2";
 import type { Http2Server, Http2Session, ServerHttp2Stream } from "node:http2";
 import type { Duplex } from "node:stream";
 import type { Server } from "@grpc/grpc-js";
@@ -29,8 +30,8 @@ export interface BeginningCall {
 /**
  * The connections of a gRPC server: who is at the other end, and what each of them costs. The library
  * shows neither sessions nor streams, so they are watched at its HTTP/2 server, where every stream
- * begins: our listener runs before the library's, and the interceptors of the same call run within
- * the library's. That is how a call finds its connection without looking for it.
+ * begins: our listener calls the library's, and the interceptors of the same call run within that.
+ * So a call finds its connection without looking for it.
  */
 export class GrpcConnections {
   readonly #gate: Gate | undefined;
@@ -64,7 +65,7 @@ export class GrpcConnections {
         this.#accepting.opened(session);
         this.#bySession.set(session, this.#accepting);
       });
-      http2.prependListener("stream", (stream) => this.#begin(stream));
+      this.#standBefore(http2);
     }
     this.#wait();
   }
@@ -92,27 +93,57 @@ export class GrpcConnections {
     this.#cancelTimer?.();
   }
 
-  #begin(stream: ServerHttp2Stream): void {
+  /**
+   * Puts us between HTTP/2 and the library, which answers unknown methods at once, also on a stream
+   * that its other end has broken meanwhile, and with words that no header may hold: it would throw
+   * where nobody catches it, and end the process.
+   */
+  #standBefore(http2: Http2Server): void {
+    const library = http2.listeners("stream") as StreamListener[];
+    http2.removeAllListeners("stream");
+    http2.on("stream", (stream, ...rest) => {
+      stream.on("error", () => undefined);
+      if (!this.#begin(stream)) return;
+      try {
+        for (const listener of library) listener.call(http2, stream, ...rest);
+      } catch (error) {
+        const { code = "" } = error as NodeJS.ErrnoException;
+        if (!LIBRARY_FAILURES.test(code)) throw error;
+        stream.close(constants.NGHTTP2_PROTOCOL_ERROR);
+      }
+    });
+  }
+
+  /** False when the call is over already, or there is no room for it. */
+  #begin(stream: ServerHttp2Stream): boolean {
     const { session } = stream;
     const connection = session === undefined ? undefined : this.#bySession.get(session);
     this.#beginning = { caller: connection?.caller, stream };
-    if (connection === undefined) return;
+    const isOver = stream.destroyed || stream.closed;
+    if (connection === undefined) return !isOver;
     this.#streams += 1;
     connection.begin(stream);
-    stream.once("close", () => {
+    const end = (): void => {
       this.#streams -= 1;
       if (connection.end(stream)) this.#refuse(connection, "too many calls that were broken off");
-    });
-    if (this.#streams > limits.callsMax) {
-      // The one refusal of HTTP/2 that says that nothing was done: such a call may be repeated.
-      stream.close(REFUSED_STREAM);
+    };
+    if (isOver) {
+      end();
+      return false;
     }
+    stream.once("close", end);
+    if (this.#streams <= limits.callsMax) return true;
+    // The one refusal of HTTP/2 that says that nothing was done: such a call may be repeated.
+    stream.close(constants.NGHTTP2_REFUSED_STREAM);
+    return false;
   }
 
   #check(): void {
+    const nowMs = this.#clock.monotonic();
     for (const connection of this.#connections) {
-      const reason = connection.check(this.#clock.monotonic());
+      const reason = connection.check();
       if (reason !== undefined) this.#refuse(connection, reason);
+      else if (connection.isGone(nowMs)) connection.destroy();
     }
   }
 
@@ -132,5 +163,7 @@ export class GrpcConnections {
   }
 }
 
-/** RFC 9113, section 7. */
-const REFUSED_STREAM = 0x7;
+type StreamListener = (this: Http2Server, stream: ServerHttp2Stream, ...rest: unknown[]) => void;
+
+/** Of HTTP/2, on a stream or with a header that is no good: the caller's doing, and his loss. */
+const LIBRARY_FAILURES = /^ERR_(HTTP2_|INVALID_CHAR$|INVALID_HTTP_TOKEN$)/;
