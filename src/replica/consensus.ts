@@ -118,7 +118,6 @@ export class Consensus {
     this.#mail = new Mail({
       ...parts,
       core: () => this.#core,
-      freeBytes: () => log.space.freeBytes,
       offsetAfter: (index) => this.#offsetAfter(index),
     });
     this.#core = this.#newCore();

@@ -4,12 +4,12 @@ import type { Entry as LogEntry } from "../log/index.ts";
 import type { Message, Raft, ReplicaId } from "../raft/index.ts";
 import { checkReceived, toCore, toLog } from "./entries.ts";
 import type { Peers, RaftEnvelope, ReplicaPorts } from "./ports.ts";
+import type { ReplicaLog } from "./replica-log.ts";
 
 export interface MailParts extends Pick<ReplicaPorts, "peers" | "clock" | "observer"> {
   readonly name: string;
   readonly core: () => Raft;
-  /** Free space on the disk of this replica. */
-  readonly freeBytes: () => number;
+  readonly log: Pick<ReplicaLog, "admission" | "space">;
   /** Where the record after an entry goes, as far as memory tells. */
   readonly offsetAfter: (index: number) => number | undefined;
 }
@@ -35,9 +35,9 @@ export class Mail {
   }
 
   send(message: Message): void {
-    const { name: log, freeBytes } = this.#parts;
     const { from, to } = message;
-    const addressed = { kind: "raft", log, from, to, freeBytes: freeBytes() } as const;
+    const freeBytes = this.#freeBytesHere();
+    const addressed = { kind: "raft", log: this.#parts.name, from, to, freeBytes } as const;
     if (message.kind !== "appendEntries" || message.entries.length === 0) {
       this.#peers.send({ ...addressed, message, entries: NO_ENTRIES });
       return;
@@ -103,6 +103,13 @@ export class Mail {
   forget(): void {
     this.#freeBytes.clear();
     this.#matched.clear();
+  }
+
+  /** A follower decides nothing, so that only here its disk is asked now and then. */
+  #freeBytesHere(): number {
+    const { log } = this.#parts;
+    log.admission();
+    return log.space.freeBytes;
   }
 
   #note(message: Message): void {
