@@ -151,3 +151,15 @@ test("after a restart nothing that was under way is answered", async () => {
   assert.deepEqual(durable, []);
   assert.ok(persister.isIdle);
 });
+
+test("a task whose sync is answered early waits for those before it", async () => {
+  const { log, persister, durable } = start();
+  const tasks = [task([[1, 1]]), task([[1, 2]])];
+  for (const each of tasks) persister.submit(each);
+  log.syncs[1]?.();
+  await settled();
+  assert.deepEqual(durable, []);
+  log.syncs[0]?.();
+  await settled();
+  assert.deepEqual(durable, tasks);
+});

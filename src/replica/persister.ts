@@ -20,6 +20,11 @@ export interface PersisterParts {
   readonly onFailed: (error: ProglogError) => void;
 }
 
+interface Syncing {
+  readonly task: StorageAppend;
+  isDurable: boolean;
+}
+
 /**
  * The storage worker: makes the core's tasks durable, in order. A task that only appends is handed to
  * the log at once, so that all that come while a sync runs share the next. One that changes term or
@@ -31,8 +36,8 @@ export class Persister {
   readonly #hard: HardStateKeeper;
   readonly #parts: PersisterParts;
   #waiting: StorageAppend[] = [];
-  /** Tasks handed to the log, not yet durable. */
-  #syncing = 0;
+  /** Tasks handed to the log, in order; one is told only after those before it. */
+  #syncing: Syncing[] = [];
   #alone = false;
   /** Raised when all tasks are thrown away: what their syncs say later is nobody's business. */
   #life = 0;
@@ -48,7 +53,7 @@ export class Persister {
   }
 
   get isIdle(): boolean {
-    return this.#syncing === 0 && !this.#alone && this.#waiting.length === 0;
+    return this.#syncing.length === 0 && !this.#alone && this.#waiting.length === 0;
   }
 
   /** The leader's own entry, taken by the log before the core hands it out again in a task. */
@@ -67,7 +72,7 @@ export class Persister {
   restart(): void {
     this.#life++;
     this.#waiting = [];
-    this.#syncing = 0;
+    this.#syncing = [];
     this.#alone = false;
     this.#lastRunFrom = this.#log.lastIndex + 1;
   }
@@ -77,7 +82,7 @@ export class Persister {
       const task = this.#waiting[0];
       if (task === undefined) return;
       const needsAlone = this.#changesVote(task) || task.snapshot !== undefined || this.#cuts(task);
-      if (needsAlone && this.#syncing > 0) return;
+      if (needsAlone && this.#syncing.length > 0) return;
       this.#waiting.shift();
       if (needsAlone) void this.#runAlone(task);
       else this.#appendAndSync(task);
@@ -106,22 +111,33 @@ export class Persister {
     // A newer commit index alone is written down with the next entries.
     if (entries.length === 0 && responses.length === 0) return;
     const life = this.#life;
-    this.#syncing++;
+    const syncing: Syncing = { task, isDurable: false };
+    this.#syncing.push(syncing);
     const done = (): void => {
-      if (life !== this.#life) return;
-      this.#syncing--;
-      this.#parts.onDurable(task);
-      if (life === this.#life) this.#pump();
+      syncing.isDurable = true;
+      if (life === this.#life) this.#tellDurable();
     };
     try {
       this.#appendAll(task);
-      const synced = entries.length > 0 || this.#syncing > 1 ? this.#log.sync() : Promise.resolve();
+      const synced =
+        entries.length > 0 || this.#syncing.length > 1 ? this.#log.sync() : Promise.resolve();
       synced.then(done, (error: unknown) => {
         if (life === this.#life) this.#fail(error);
       });
     } catch (error) {
       this.#fail(error);
     }
+  }
+
+  /** A later sync may have been answered before an earlier one, which covers less. */
+  #tellDurable(): void {
+    const life = this.#life;
+    for (let head = this.#syncing[0]; head?.isDurable === true; head = this.#syncing[0]) {
+      this.#syncing.shift();
+      this.#parts.onDurable(head.task);
+      if (life !== this.#life) return;
+    }
+    this.#pump();
   }
 
   async #runAlone(task: StorageAppend): Promise<void> {

@@ -289,10 +289,9 @@ export class Replica implements AsyncDisposable {
   }
 
   async #start(): Promise<void> {
-    const isAlone = this.#consensus.isAlone;
-    const started = new Promise<void>((resolve, reject) => {
-      this.#starting = { resolve, reject };
-    });
+    const started = this.#consensus.isAlone
+      ? new Promise<void>((resolve, reject) => (this.#starting = { resolve, reject }))
+      : undefined;
     this.#consensus.start({
       turn: () => this.#turn(),
       decide: () => this.#loop.decide(),
@@ -305,8 +304,8 @@ export class Replica implements AsyncDisposable {
       holdsAppends: () => this.#repair.holdsAppends,
     });
     this.#retention.start();
-    if (isAlone) await started;
-    else this.#repair.start();
+    if (started === undefined) this.#repair.start();
+    await started;
     if (this.#consensus.damaged && !this.#repair.isNeeded()) this.#consensus.repaired();
   }
 
