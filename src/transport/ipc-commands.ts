@@ -83,7 +83,7 @@ function filterOf(body: Fields): (member: Member) => boolean {
 }
 
 function matches(expression: string, text: string): boolean {
-  const found = matchesExpression(expression, text);
+  const found = matchesExpression(`^(?:${expression})$`, text);
   if (found !== undefined) return found;
   throw new ProglogError("INVALID_ARGUMENT", `${expression} is not an expression that we know`);
 }
