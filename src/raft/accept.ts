@@ -91,7 +91,9 @@ function restore(core: Core, { snapshot }: InstallSnapshot): boolean {
   if (index <= log.committed) return false;
   const { voters, votersOutgoing, learners } = configuration;
   const members = [...voters, ...votersOutgoing, ...learners];
-  if (!members.some(({ replicaId }) => replicaId === core.id)) return false;
+  // One that waits to be added knows nobody yet: the marker may be older than its own addition.
+  const waits = core.membership.configuration.voters.length === 0;
+  if (!waits && !members.some(({ replicaId }) => replicaId === core.id)) return false;
   if (log.matches(index, term)) {
     // Everything up to there is here already; only that it is committed was not known.
     log.commitTo(index);

@@ -300,7 +300,7 @@ export class Consensus {
     if (this.#isStopped) return;
     for (const message of messages) this.#take(message);
     // After the messages: a leader that was heard of in time is no reason for an election.
-    for (; this.#ticksDue > 0; this.#ticksDue--) this.#core.tick();
+    for (; this.#ticksDue > 0; this.#ticksDue--) this.#mail.tick();
     this.#handler?.turn();
     this.#advance();
   };

@@ -3,12 +3,14 @@ import type { Configuration } from "../base/index.ts";
 import type { Entry as LogEntry } from "../log/index.ts";
 import type { Message, Raft, ReplicaId } from "../raft/index.ts";
 import { checkReceived, toCore, toLog } from "./entries.ts";
+import type { ReplicaTiming } from "./options.ts";
 import type { Peers, RaftEnvelope, ReplicaPorts } from "./ports.ts";
 import type { ReplicaLog } from "./replica-log.ts";
 
 export interface MailParts extends Pick<ReplicaPorts, "peers" | "clock" | "observer"> {
   readonly name: string;
   readonly core: () => Raft;
+  readonly timing: ReplicaTiming;
   readonly log: Pick<ReplicaLog, "admission" | "space">;
   /** Where the record after an entry goes, as far as memory tells. */
   readonly offsetAfter: (index: number) => number | undefined;
@@ -26,6 +28,8 @@ export class Mail {
   readonly #freeBytes = new Map<ReplicaId, number>();
   readonly #heardAt = new Map<ReplicaId, number>();
   readonly #matched = new Map<ReplicaId, number>();
+  /** Followers that were sent a marker and have not said what became of it. */
+  readonly #markersSentAt = new Map<ReplicaId, number>();
   readonly #startedAt: number;
 
   constructor(parts: MailParts) {
@@ -36,6 +40,9 @@ export class Mail {
 
   send(message: Message): void {
     const { from, to } = message;
+    if (message.kind === "installSnapshot") {
+      this.#markersSentAt.set(to, this.#parts.clock.monotonic());
+    }
     const freeBytes = this.#freeBytesHere();
     const addressed = { kind: "raft", log: this.#parts.name, from, to, freeBytes } as const;
     if (message.kind !== "appendEntries" || message.entries.length === 0) {
@@ -99,10 +106,25 @@ export class Mail {
     return least;
   }
 
+  /** Time for the core. A marker of which nothing is heard for long must be taken for lost. */
+  tick(): void {
+    const core = this.#parts.core();
+    core.tick();
+    if (this.#markersSentAt.size === 0) return;
+    const { tickMs, electionTimeoutTicks } = this.#parts.timing;
+    const now = this.#parts.clock.monotonic();
+    for (const [replicaId, sentAt] of this.#markersSentAt) {
+      if (now - sentAt < 4 * tickMs * electionTimeoutTicks) continue;
+      this.#markersSentAt.delete(replicaId);
+      core.reportSnapshot(replicaId, false);
+    }
+  }
+
   /** Another leadership: what was said to the last one no longer counts. */
   forget(): void {
     this.#freeBytes.clear();
     this.#matched.clear();
+    this.#markersSentAt.clear();
   }
 
   /** A follower decides nothing, so that only here its disk is asked now and then. */
@@ -113,7 +135,9 @@ export class Mail {
   }
 
   #note(message: Message): void {
-    if (message.kind !== "appendEntriesResponse" || message.rejected) return;
+    if (message.kind !== "appendEntriesResponse") return;
+    this.#markersSentAt.delete(message.from);
+    if (message.rejected) return;
     const core = this.#parts.core();
     if (core.role !== "leader" || message.term !== core.term) return;
     this.#matched.set(message.from, message.index);
