@@ -45,6 +45,8 @@ export interface MuxOptions {
   /** Asked in this order. */
   readonly protocols: readonly Protocol[];
   readonly connectionsMax?: number;
+  /** That have not said yet what they speak. */
+  readonly handshakesMax?: number;
   readonly clock?: Clock;
   readonly observer?: Observer;
   /** Absent: plaintext. */
@@ -62,12 +64,14 @@ export class Mux implements AsyncDisposable {
   readonly #clock: Clock;
   readonly #observer: Observer;
   readonly #tls: TlsListener | undefined;
+  readonly #handshakesMax: number;
   readonly #undecided = new Map<string, Socket>();
 
   private constructor(options: MuxOptions) {
     this.#protocols = options.protocols;
     this.#clock = options.clock ?? systemClock;
     this.#observer = options.observer ?? silentObserver;
+    this.#handshakesMax = options.handshakesMax ?? limits.handshakesMax;
     this.#server = createServer({ noDelay: true }, (socket) => {
       this.#take(socket);
     });
@@ -150,7 +154,7 @@ export class Mux implements AsyncDisposable {
 
   /** Who has waited longest for a decision is the least likely to want one. */
   #makeRoom(): void {
-    if (this.#undecided.size <= limits.handshakesMax) return;
+    if (this.#undecided.size <= this.#handshakesMax) return;
     const [oldest] = this.#undecided.values();
     oldest?.destroy();
     this.#refused("too many connections that say nothing");
