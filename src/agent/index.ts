@@ -38,3 +38,5 @@ export {
   SETTINGS,
   UNSUPPORTED_SETTINGS,
 } from "./settings.ts";
+export { parseAddress } from "./values.ts";
+export { IpcClient, type IpcMember } from "../transport/index.ts";

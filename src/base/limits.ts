@@ -341,6 +341,8 @@ export const ipcStreamsMax = 16;
 export const ipcBufferBytesMax: number = 1 * MiB;
 /** Rounds of one turn of membership: a listener that asks for something each time it is told something. */
 export const membershipRoundsMax = 1_000;
+/** An answer of an agent to one of our tools: all members with all their tags. */
+export const ipcAnswerBytesMax: number = 64 * MiB;
 /** Queries that an operator was told of and has not answered. */
 export const ipcQueriesMax = 256;
 /** Lines that a new `monitor` is shown of what was before it. */

@@ -50,6 +50,10 @@ const COMMANDS: Readonly<Record<string, CommandEntry>> = {
     description: "follow one log into another",
     load: () => import("./commands/mirror.ts"),
   },
+  members: {
+    description: "show who takes part in the gossip, or tell them of an event",
+    load: () => import("./commands/members.ts"),
+  },
   bench: {
     description: "measure a running server with a small load",
     load: () => import("./commands/bench.ts"),

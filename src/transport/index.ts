@@ -20,6 +20,7 @@ export { formatIp, isLoopbackIp, parseIp } from "./gossip-address.ts";
 export { serfCodec } from "./gossip-codec.ts";
 export { Keyring } from "./gossip-keyring.ts";
 export { GossipSocket, type GossipSocketOptions } from "./gossip-socket.ts";
+export { IpcClient, type IpcClientOptions, type IpcMember } from "./ipc-client.ts";
 export { IpcLog } from "./ipc-log.ts";
 export type { IpcAnswer, IpcEvent, IpcKeyReport, IpcMembership } from "./ipc-port.ts";
 export { IpcServer, type IpcServerOptions } from "./ipc-server.ts";
