@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { createServer } from "node:net";
 import type { AddressInfo } from "node:net";
 import { test } from "node:test";
+import { until } from "../../test/support/memberships.ts";
 import { runCli, startServer } from "../../test/support/server.ts";
 
 async function freePort(): Promise<number> {
@@ -38,12 +39,13 @@ test("two servers find each other, and members are shown and told of events", as
   assert.equal(other?.address, two.gossipAddress);
   assert.equal(other.tags["rpc_addr"], two.rpcAddress);
 
-  const events = two.membership.events()[Symbol.asyncIterator]();
-  const next = events.next();
+  const events: string[] = [];
+  two.membership.subscribe((event) => {
+    if (event.kind === "user") events.push(event.name);
+  });
   const told = await runCli(["members", "event", "deploy", "now"], { env });
   assert.deepEqual([told.code, told.stdout], [0, ""]);
-  const { value } = await next;
-  assert.ok(value?.kind === "user" && value.name === "deploy");
+  await until(two.membership, () => events.includes("deploy"));
 
   const wrong = await runCli(["members", "--serf-rpc-auth", "no"], { env });
   assert.deepEqual([wrong.code, wrong.stdout], [1, ""]);
