@@ -12,6 +12,8 @@ export interface CertificateFiles {
 
 /** What becomes part of a file's name. */
 const NAME = /^[A-Za-z0-9][A-Za-z0-9._@-]{0,62}$/;
+/** Another one would name nobody. */
+const LABEL = /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/;
 const AUTHORITY = "ca";
 
 /** Makes an authority in a folder. One that is there is kept: what it has signed would be worth nothing. */
@@ -34,6 +36,10 @@ export async function issueFromFiles(
   if (!NAME.test(name) || name === AUTHORITY) {
     const rule = "letters, digits, dots, hyphens and underscores";
     throw new ProglogError("CONFIGURATION", `--name ${JSON.stringify(name)} is not of ${rule}`);
+  }
+  if (options.kind === "peer" && !LABEL.test(name)) {
+    const sentence = `--name ${name}: a server's name is a DNS label, as --node-name`;
+    throw new ProglogError("CONFIGURATION", sentence);
   }
   const authority = await readAuthority(filesOf(folder, AUTHORITY));
   return write(filesOf(folder, name), await issueCertificate({ ...options, authority }));

@@ -48,6 +48,8 @@ describe("certs", () => {
       assert.equal((await issue("--name", name)).code, 78, name);
     }
     assert.equal((await issue("--name", "x", "--kind", "king")).code, 2);
+    const peer = await issue("--name", "a.example", "--kind", "peer");
+    assert.match(peer.stderr, /a server's name is a DNS label/);
     writeFileSync(join(dir, "ca-key.pem"), "no key");
     assert.match((await issue("--name", "late")).stderr, /the authority's key/);
   });

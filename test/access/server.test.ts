@@ -314,6 +314,19 @@ describe("the port with TLS", () => {
     await named.produce({ value });
   });
 
+  test("a server that is reached by its address has it in its certificate", async (t) => {
+    const made = await credentials();
+    const { authority } = made;
+    const server = await issueCertificate({ authority, kind: "server", name: "localhost" });
+    const files = writeServerFiles(makeFolder(t), { authority, server });
+    const { rpcAddress } = await startServer(t, files);
+    const tls = { ca: authority.cert, ...made.root };
+    await using byAddress = connect(rpcAddress, { tls, retry: one });
+    await assert.rejects(byAddress.produce({ value }), { code: "UNAVAILABLE" });
+    await using byName = connect(rpcAddress.replace("127.0.0.1", "localhost"), { tls });
+    await byName.produce({ value });
+  });
+
   test("a start with files that cannot be used says which, and leaves nothing open", async (t) => {
     const made = await credentials();
     const folder = makeFolder(t);
