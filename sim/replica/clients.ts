@@ -1,0 +1,125 @@
+import { below, type Random } from "../../src/base/index.ts";
+import type { Holding, Sequenced, Session } from "../checkers/index.ts";
+import { Recorder } from "../workload/recorder.ts";
+import type { Swarm, World } from "../world/index.ts";
+import { Asker, outcomeOf } from "./asker.ts";
+import type { ReplicaCluster } from "./cluster.ts";
+import { Consumer } from "./consumer.ts";
+import { Producer } from "./producer.ts";
+
+/** Programs that append, read and follow, and write down what they were told. */
+export class ReplicaClients {
+  readonly recorder: Recorder = new Recorder();
+  readonly #world: World;
+  readonly #asker: Asker;
+  readonly #random: Random;
+  readonly #producers: readonly Producer[];
+  readonly #consumers: readonly Consumer[];
+  #values = 0;
+  #isStopped = false;
+
+  constructor(world: World, cluster: ReplicaCluster, swarm: Swarm) {
+    this.#world = world;
+    this.#random = world.random("clients");
+    this.#asker = new Asker(world, cluster);
+    const told = { world, asker: this.#asker, recorder: this.recorder };
+    this.#producers = [1, 2].map((number) => new Producer(told, `p${number}`));
+    this.#consumers = [1, 2].map((number) => new Consumer(told, `c${number}`));
+    this.#repeat(swarm.load, () => this.#operate());
+    if (swarm.tiny) this.#repeat(0.2, () => this.#deleteSome());
+  }
+
+  get sessions(): readonly Session[] {
+    return this.#consumers.flatMap(({ sessions }) => sessions);
+  }
+
+  /** Where the records of producers stand, by what the replicas hold and what was acknowledged. */
+  sequencesIn(holdings: readonly Holding[]): Sequenced[] {
+    const known = new Map(this.recorder.acknowledged);
+    for (const { from, values } of holdings)
+      values.forEach((value, i) => known.set(from + i, value));
+    for (const operation of this.recorder.operations) {
+      if (operation.kind === "read" && operation.value !== undefined) {
+        known.set(operation.offset, operation.value);
+      }
+    }
+    return [...known].flatMap(([offset, value]) => {
+      const [producer, sequence] = value.split("#");
+      if (producer === undefined || sequence === undefined) return [];
+      return [{ producer, sequence: Number(sequence), offset }];
+    });
+  }
+
+  stop(): void {
+    this.#isStopped = true;
+    for (const part of [...this.#producers, ...this.#consumers]) part.stop();
+  }
+
+  appendUntilDone(done: () => void): void {
+    this.#append(`v${++this.#values}`, Infinity, done);
+  }
+
+  #repeat(perSecond: number, action: () => void): void {
+    const u = (1 + below(this.#random, 1 << 20)) / (1 << 20);
+    this.#world.after((-Math.log(u) * 1_000) / perSecond, () => {
+      if (this.#isStopped) return;
+      action();
+      this.#repeat(perSecond, action);
+    });
+  }
+
+  #operate(): void {
+    const draw = below(this.#random, 10);
+    if (draw < 5) this.#append(`v${++this.#values}`, below(this.#random, 4), () => undefined);
+    else if (draw < 8) this.#readTail();
+    else this.#readStale();
+  }
+
+  #append(value: string, retries: number, done: () => void): void {
+    const invokedAt = this.recorder.moment();
+    const bytes = new TextEncoder().encode(value);
+    this.#asker.ask(
+      (replica) => replica.append({ value: bytes }),
+      (outcome) => {
+        this.recorder.append(value, invokedAt, outcomeOf(outcome));
+        if ("value" in outcome) done();
+        else if (retries > 0) {
+          const wait = retries === Infinity ? 100 : below(this.#random, 500);
+          this.#world.after(wait, () => this.#append(value, retries - 1, done));
+        }
+      },
+    );
+  }
+
+  #readTail(): void {
+    const invokedAt = this.recorder.moment();
+    this.#asker.ask(
+      (replica) => replica.readBarrier(),
+      (outcome, replica) => {
+        if (!("value" in outcome) || replica === undefined) return;
+        this.recorder.tail(replica.highWatermark, invokedAt, true);
+      },
+      0.4,
+    );
+  }
+
+  #readStale(): void {
+    const invokedAt = this.recorder.moment();
+    this.#asker.ask(
+      (replica) => Promise.resolve(replica.highWatermark),
+      (outcome) => {
+        if ("value" in outcome) this.recorder.tail(outcome.value, invokedAt, false);
+      },
+      0,
+    );
+  }
+
+  /** Lets go of old records, so that segments go and followers need markers. */
+  #deleteSome(): void {
+    this.#asker.ask(
+      (replica) => replica.deleteBefore(Math.max(0, replica.highWatermark - 20)),
+      () => undefined,
+      1,
+    );
+  }
+}

@@ -1,0 +1,42 @@
+/**
+ * # scenarios: what chance does not find
+ *
+ * Some failures need five events in one order, and no number of seeds brings them. Each script here
+ * leads real cores through one of them, step by step, under the same checkers as the simulator.
+ */
+import type { Violation } from "../checkers/index.ts";
+
+import { damagedVoter, forgottenVote } from "./damaged-voter.ts";
+import { figure8 } from "./figure-8.ts";
+import { jointLeaders } from "./joint-leaders.ts";
+import { lateAcknowledgement } from "./late-acknowledgement.ts";
+import { lateRound } from "./late-round.ts";
+import { lowProbe } from "./low-probe.ts";
+import { twoChanges } from "./two-changes.ts";
+import { voteThenCrash } from "./vote-then-crash.ts";
+
+type Scenario = () => readonly Violation[] | Promise<readonly Violation[]>;
+
+export const SCENARIOS: Readonly<Record<string, Scenario>> = {
+  "figure-8": figure8,
+  "late-acknowledgement": lateAcknowledgement,
+  "low-probe": lowProbe,
+  "joint-leaders": jointLeaders,
+  "late-round": lateRound,
+  "damaged-voter": damagedVoter,
+  "forgotten-vote": forgottenVote,
+  "vote-then-crash": voteThenCrash,
+  "two-changes": twoChanges,
+};
+
+/** Plays one; what it returns was violated. */
+export async function runScenario(name: string): Promise<readonly Violation[]> {
+  const scenario = SCENARIOS[name];
+  if (scenario === undefined) throw new Error(`there is no scenario "${name}"`);
+  try {
+    return await scenario();
+  } catch (error) {
+    const message = error instanceof Error ? error.message : String(error);
+    return [{ rule: "assertion", message }];
+  }
+}
