@@ -1,6 +1,7 @@
 /** What a follower does with its leader's log (paper 5.3, 7). */
 import { ACCEPTED, type Core } from "./core.ts";
 import { cureBy } from "./damage.ts";
+import { Membership } from "./membership.ts";
 import type { AppendEntries, Heartbeat, InstallSnapshot } from "./message.ts";
 import type { StepResult } from "./result.ts";
 import { switchConfiguration } from "./switch.ts";
@@ -89,11 +90,10 @@ function restore(core: Core, { snapshot }: InstallSnapshot): boolean {
   const { log } = core;
   const { index, term, configuration } = snapshot;
   if (index <= log.committed) return false;
-  const { voters, votersOutgoing, learners } = configuration;
-  const members = [...voters, ...votersOutgoing, ...learners];
-  // One that waits to be added knows nobody yet: the marker may be older than its own addition.
-  const waits = core.membership.configuration.voters.length === 0;
-  if (!waits && !members.some(({ replicaId }) => replicaId === core.id)) return false;
+  // A marker that leaves a member out is not for it; one that waits to be added may be sent some that
+  // are older than its own addition, one after another when its leader compacts faster than it copies.
+  const isMember = core.membership.has(core.id);
+  if (isMember && !new Membership(configuration).has(core.id)) return false;
   if (log.matches(index, term)) {
     // Everything up to there is here already; only that it is committed was not known.
     log.commitTo(index);

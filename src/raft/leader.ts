@@ -99,6 +99,9 @@ function resumeReplication(core: Core, progress: Progress, index: number): void 
     // that may still be on its way into account.
     progress.becomeProbe();
     progress.becomeReplicate();
+  } else if (progress.match >= progress.pendingSnapshot) {
+    // It has the snapshot, but our log begins later by now: only the next one leads on.
+    progress.becomeProbe();
   }
 }
 

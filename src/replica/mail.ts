@@ -28,7 +28,7 @@ export class Mail {
   readonly #freeBytes = new Map<ReplicaId, number>();
   readonly #heardAt = new Map<ReplicaId, number>();
   readonly #matched = new Map<ReplicaId, number>();
-  /** Followers that were sent a marker and have not said what became of it. */
+  /** When followers were last sent a marker. */
   readonly #markersSentAt = new Map<ReplicaId, number>();
   readonly #startedAt: number;
 
@@ -106,7 +106,10 @@ export class Mail {
     return least;
   }
 
-  /** Time for the core. A marker of which nothing is heard for long must be taken for lost. */
+  /**
+   * Time for the core. A marker that a follower still waits for after long must be taken for lost. An
+   * answer in between says nothing about that: it may be to an append that left before the marker.
+   */
   tick(): void {
     const core = this.#parts.core();
     core.tick();
@@ -135,9 +138,7 @@ export class Mail {
   }
 
   #note(message: Message): void {
-    if (message.kind !== "appendEntriesResponse") return;
-    this.#markersSentAt.delete(message.from);
-    if (message.rejected) return;
+    if (message.kind !== "appendEntriesResponse" || message.rejected) return;
     const core = this.#parts.core();
     if (core.role !== "leader" || message.term !== core.term) return;
     this.#matched.set(message.from, message.index);

@@ -55,6 +55,31 @@ describe("a replica behind the log's start (E6, G3, G5)", () => {
     assert.deepEqual(await cluster.readAll(follower), [...values.slice(90), "more"]);
   });
 
+  test("gets a marker that was lost again, whatever it answered in between", async () => {
+    await using cluster = await Cluster.start();
+    const leader = await cluster.leader();
+    const [follower] = cluster.servers.filter(({ id }) => id !== leader.id) as [Server];
+    cluster.crash(follower);
+    await fill(cluster, leader, 0, 120);
+    await cluster.wait(leader.running.deleteBefore(90));
+    await cluster.until(() => leader.opened.firstIndex > 50, 60_000);
+    let lost = 0;
+    cluster.lose = (m) => m.kind === "raft" && m.message.kind === "installSnapshot" && lost++ === 0;
+    await cluster.open(follower);
+    await cluster.until(() => lost === 1);
+    const old = cluster.sent.find(
+      ({ from, to, ...m }) =>
+        "message" in m &&
+        m.message.kind === "appendEntriesResponse" &&
+        from === follower.id &&
+        to === leader.id,
+    );
+    assert.ok(old !== undefined, "an answer from before the marker");
+    leader.running.receive(old);
+    await cluster.caughtUp(leader);
+    assert.equal(lost, 2);
+  });
+
   test("knows the producers of the log it never saw (G7)", async () => {
     await using cluster = await Cluster.start();
     const leader = await cluster.leader();

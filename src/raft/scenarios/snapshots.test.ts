@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 
+import type { Message } from "../index.ts";
 import { Cluster, votersOf } from "../testing/cluster.ts";
 
 function withLaggard(): Cluster {
@@ -102,6 +103,34 @@ describe("snapshots", () => {
     const snapshot = { index: 5, term: 1, configuration: votersOf(1, 2), data: "" };
     cluster.deliver({ kind: "installSnapshot", from: 1, to: 3, term: 1, snapshot });
     assert.equal(cluster.raft(3).lastIndex, 0);
+  });
+
+  test("one that waits to be added takes some that are older than its addition, one after another", () => {
+    const cluster = new Cluster([1, 2, 3]);
+    cluster.add(4);
+    for (const index of [3, 5]) {
+      const snapshot = { index, term: 1, configuration: votersOf(1, 2, 3), data: "" };
+      cluster.deliver({ kind: "installSnapshot", from: 1, to: 4, term: 1, snapshot });
+      cluster.work(4);
+      assert.equal(cluster.raft(4).lastIndex, index);
+    }
+  });
+
+  test("a follower that has one gets the next at once when the log has moved on meanwhile", () => {
+    const cluster = withLaggard();
+    const held: Message[] = [];
+    cluster.lose = (message) => message.kind === "installSnapshot" && held.push(message) > 0;
+    cluster.pass(1);
+    cluster.heal();
+    cluster.propose(1, "d", "e");
+    cluster.compact(1, 5);
+    cluster.send(held);
+    cluster.run();
+    assert.equal(cluster.raft(3).lastIndex, 6);
+    assert.deepEqual(
+      cluster.eventsOf(3, "snapshotRestored").map(({ index }) => index),
+      [3, 5],
+    );
   });
 
   test("D5, E6: a snapshot replaces a divergent log, and its configuration holds", () => {
