@@ -348,7 +348,33 @@ export const ipcQueriesMax = 256;
 /** Lines that a new `monitor` is shown of what was before it. */
 export const ipcLogLinesMax = 512;
 
+/** One frame between replicas: entries as `raftMessageBytesMax` bounds them, or a marker with all producers. */
+export const peerFrameBytesMax: number = 8 * MiB;
+/** A frame with a heartbeat, a vote or a question about reads; none of them has a hundred bytes. */
+export const peerControlFrameBytesMax: number = 1 * KiB;
+/** What two replicas say of themselves before the first message, and one name within it. */
+export const peerHelloBytesMax: number = 4 * KiB;
+export const peerNameBytesMax = 255;
+/** Messages that wait for one connection, counted and in bytes; beyond it the oldest is dropped. */
+export const peerQueueMessagesMax = 64;
+export const peerQueueBytesMax: number = 8 * MiB;
+/** An entry's payload from this size on is handed to the socket as it is, not copied beside others. */
+export const peerCopyBytesMax: number = 4 * KiB;
+/** A connection is asked for a sign of life so often, and cut after so many questions without answer. */
+export const peerPingIntervalMs = 1_000;
+export const peerPingsMissedMax = 5;
+/** Pause after a failed dial: it doubles, with jitter, up to the second; a refusal waits that long at once. */
+export const peerRetryMsMin = 50;
+export const peerRetryMsMax = 2_000;
+/** Replicas that dialled us without being in the configuration; the oldest is forgotten first. */
+export const peersLearnedMax = 64;
+/** How often a connection that was refused or not understood is told of; all are counted. */
+export const peerComplaintIntervalMs = 1_000;
+/** Connections of other replicas: two of each member, and as many again that are being replaced. */
+export const peerConnectionsMax: number = 4 * raftMembersMax;
+
 assert(recordBytesMax + 64 * KiB <= batchBytesMax, "the largest record fits into a batch");
 assert(batchBytesMax <= groupWriteBytesMax, "the largest batch fits into a group write");
 assert(groupWriteBytesMax <= proposalsBytesMax, "a group write can be filled");
 assert(httpBodyBytesMax <= httpBodiesBytesMax, "the largest body can be received");
+assert(raftMessageBytesMax + 2 * batchBytesMax <= peerFrameBytesMax, "every message fits a frame");

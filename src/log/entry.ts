@@ -42,6 +42,14 @@ export function writeEntry(into: Uint8Array, at: number, entry: Entry): number {
   return end;
 }
 
+/** The header alone, for an entry whose payload goes on its way without being copied behind it. */
+export function writeEntryHeader(into: Uint8Array, at: number, entry: Entry): void {
+  putHeader(into, at, LENGTH_MIN + entry.payload.length, entry);
+  const header = into.subarray(at + AFTER_CHECKSUM, at + ENTRY_HEADER_BYTES);
+  const checksum = crc32(entry.payload, crc32(header, crc32(into.subarray(at, at + 4))));
+  putU32(into, at + AT.checksum, checksum);
+}
+
 /** What a fence says. */
 export interface Fence {
   /** The highest entry that was durable before the write that this fence begins. */
@@ -77,14 +85,24 @@ function writeHeader(
   end: number,
   header: Omit<Entry, "payload">,
 ): void {
-  putU32(into, at, end - at - AFTER_CHECKSUM);
+  putHeader(into, at, end - at - AFTER_CHECKSUM, header);
+  putU32(into, at + AT.checksum, frameChecksum(into, at, end));
+}
+
+/** All of a header but the checksum. */
+function putHeader(
+  into: Uint8Array,
+  at: number,
+  length: number,
+  header: Omit<Entry, "payload">,
+): void {
+  putU32(into, at, length);
   putU64(into, at + AT.index, header.index);
   putU64(into, at + AT.term, header.term);
   putU64(into, at + AT.baseOffset, header.baseOffset);
   putU64(into, at + AT.appendedAt, header.appendedAt);
   putU32(into, at + COUNT_AT, header.recordCount);
   putU32(into, at + TYPE_AT, header.type);
-  putU32(into, at + AT.checksum, frameChecksum(into, at, end));
 }
 
 function frameChecksum(bytes: Uint8Array, at: number, end: number): number {

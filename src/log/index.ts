@@ -49,3 +49,4 @@ export { decodeSide, encodeSide } from "./side.ts";
 export type { PrefixMarker, Side } from "./side.ts";
 export type { HardState } from "./state-file.ts";
 export type { TermRun } from "./term-runs.ts";
+export { logWire } from "./wire.ts";

@@ -11,6 +11,13 @@
  * `gossip-message` (memberlist) → `gossip-serf`. Nothing that comes from outside throws, grows without
  * bound, or is told of more than once a second.
  *
+ * Replicas speak over two connections for each direction (`peer-*`, `raft-*`): one for heartbeats, votes
+ * and reads, one for entries, so that a heartbeat never waits behind a megabyte. `raft-codec` is the
+ * layout of messages, `peer-frame` what is around them, `peer-hello` and `peer-greeting` who may speak;
+ * `PeerLinks` dials and sends, `PeerListener` takes what the port has told apart. Entries travel as the
+ * bytes that the log keeps; what they are, a `LogWire` knows. What waits is bounded and then lost: Raft
+ * says again what matters. A message is believed to come from whom the hello named, and nobody else.
+ *
  * Invariants: a connection is handed over once, with all its bytes still to be read; until then it
  * is bounded in time, and afterwards it is still cut when the port is closed.
  *
@@ -25,6 +32,14 @@ export { IpcLog } from "./ipc-log.ts";
 export type { IpcAnswer, IpcEvent, IpcKeyReport, IpcMembership } from "./ipc-port.ts";
 export { IpcServer, type IpcServerOptions } from "./ipc-server.ts";
 export * from "./mux.ts";
+export type { PeerRole, Refused } from "./peer-greeting.ts";
+export { RAFT_ALPN } from "./peer-hello.ts";
+export type { Hello, HelloAnswer, PeerIdentity, Refusal } from "./peer-hello.ts";
+export { dialPlain, PeerLink } from "./peer-link.ts";
+export type { PeerAddress, PeerDial, PeerLinkOptions } from "./peer-link.ts";
+export { PeerLinks } from "./peer-links.ts";
+export { PeerListener, type PeerListenerOptions } from "./peer-listener.ts";
+export type { Call, LogWire, PeerMessage, Reply } from "./peer-message.ts";
 export { resolveHost } from "./resolve.ts";
 export { sniffPrefix, type Verdict } from "./sniff.ts";
 export { PEER_SERVER_NAME, type TlsListenerOptions } from "./tls-listener.ts";
