@@ -36,14 +36,14 @@ export interface ConsensusParts extends ReplicaPorts {
   readonly timing: ReplicaTiming;
 }
 
-/** Events of the core that an operator wants to read. */
-const TOLD: ReadonlySet<RaftEvent["kind"]> = new Set([
-  "becameLeader",
-  "becameFollower",
-  "quorumLost",
-  "storageStalled",
-  "snapshotRestored",
-  "damageCleared",
+/** Events of the core that an operator wants to read, and what they are called in the log. */
+const TOLD: ReadonlyMap<RaftEvent["kind"], string> = new Map([
+  ["becameLeader", "replica.became-leader"],
+  ["becameFollower", "replica.became-follower"],
+  ["quorumLost", "replica.quorum-lost"],
+  ["storageStalled", "replica.storage-stalled"],
+  ["snapshotRestored", "replica.snapshot-restored"],
+  ["damageCleared", "replica.damage-cleared"],
 ]);
 
 /** About what a change of a few members takes. */
@@ -489,8 +489,8 @@ export class Consensus {
     } else if (event.kind === "damageCleared") {
       void this.#hard.save({ damaged: false }).catch((error: unknown) => this.#failed(error));
     }
-    if (!TOLD.has(event.kind)) return;
-    observer.log("info", `replica.${event.kind}`, "term" in event ? { term: event.term } : {});
+    const name = TOLD.get(event.kind);
+    if (name !== undefined) observer.log("info", name, "term" in event ? { term: event.term } : {});
   }
 }
 

@@ -1,7 +1,13 @@
 import assert from "node:assert/strict";
 import { setImmediate as afterTurn } from "node:timers/promises";
 import { test } from "node:test";
-import { decodeBatch, encodeBatch, limits, readBatchHeader } from "../base/index.ts";
+import {
+  decodeBatch,
+  encodeBatch,
+  limits,
+  readBatchHeader,
+  silentObserver,
+} from "../base/index.ts";
 import type { Configuration } from "../base/index.ts";
 import { ENTRY_TYPE } from "../log/index.ts";
 import type { CommitLog } from "../server/commit-log.ts";
@@ -45,6 +51,17 @@ test("every later start raises the term before anything is appended", async () =
     log.savedHardStates.map(({ term }) => term),
     [2, 3],
   );
+});
+
+test("what happens to it is told under names of one form", async () => {
+  const producers = new ProducerTable();
+  const told: string[] = [];
+  const observer = { ...silentObserver, log: (_: unknown, name: string) => void told.push(name) };
+  const log = new FakeLog(producers);
+  await using replica = await Replica.start({ ...fixtureOptions, log, producers, observer });
+  await replica.append(record);
+  assert.ok(told.includes("replica.became-leader"), told.join());
+  for (const name of told) assert.match(name, /^[a-z]+(\.[a-z]+(-[a-z]+)*)+$/);
 });
 
 test("what the log held before is committed at once", async () => {
