@@ -1,7 +1,6 @@
 import { execFile, spawn } from "node:child_process";
 import type { ChildProcess } from "node:child_process";
 import { createServer } from "node:net";
-import type { AddressInfo } from "node:net";
 import type { TestContext } from "node:test";
 import { promisify } from "node:util";
 
@@ -22,13 +21,23 @@ export interface SerfMember {
   readonly status: string;
 }
 
-/** A port that was free a moment ago. */
+let nextPort = 20_000 + (process.pid % 100) * 100;
+
+/**
+ * A port that is free, and that no test of this process had before: members go on talking to those
+ * that were killed, and must not meet somebody else's there. Below those that the system gives away.
+ */
 export async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return port;
+  for (;;) {
+    const port = nextPort++;
+    const server = createServer();
+    const isFree = await new Promise<boolean>((resolve) => {
+      server.once("error", () => resolve(false));
+      server.listen(port, "127.0.0.1", () => resolve(true));
+    });
+    await new Promise((resolve) => server.close(resolve));
+    if (isFree) return port;
+  }
 }
 
 /** Serf's command line against an agent's RPC port. */
