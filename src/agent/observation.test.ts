@@ -194,6 +194,27 @@ describe("the metrics", () => {
     );
   });
 
+  test("have the labels that the catalogue tells of", async (t) => {
+    const agent = await startServer(t);
+    await (await post(agent, '{"record":{"value":"aGk="}}')).text();
+    let compared = 0;
+    for (const line of (await metricsOf(agent)).split("\n")) {
+      const [, series = "", told = ""] = /^proglog_(\w+)\{(.*)\} /.exec(line) ?? [];
+      if (series === "") continue;
+      const name = series.replace(/_(bucket|sum|count)$/, "");
+      const definition = DEFINITIONS.find((each) => each.name === series || each.name === name);
+      const labels = [...told.matchAll(/(\w+)="/g)].map(([, label = ""]) => label);
+      const known = [...(definition?.labels ?? []), "le"];
+      assert.deepEqual(
+        labels.filter((label) => !known.includes(label)),
+        [],
+        series,
+      );
+      compared++;
+    }
+    assert.ok(compared > 20, `${compared} series`);
+  });
+
   test("are not there without telemetry, and nothing else is missing", async (t) => {
     const agent = await startServer(t, { telemetry: false, debugTelemetry: "" });
     await (await post(agent, '{"record":{"value":"aGk="}}')).text();

@@ -52,6 +52,10 @@ export class Security implements Disposable {
   /** Rejects with `CONFIGURATION` when a file cannot be used; then none is watched any more. */
   static async open(config: AgentConfig, options: SecurityOptions): Promise<Security> {
     const files: Files = {};
+    // What is not watched does not fail either: an alert must see that there is nothing to see.
+    for (const name of ["policy", "server_tls", "peer_tls"]) {
+      options.observer.gauge(`${name}_reload_failed`, 0);
+    }
     try {
       if (config.serverTlsCertFile !== "") {
         files.server = await openTlsFiles(pathsOf(config, "server"), "server", options);

@@ -63,6 +63,22 @@ export const DEFINITIONS: readonly Definition[] = [
   counter("connections_refused_total", "Connections that were cut before anything was served."),
   gauge("followers", "Streams and waiting reads at the end of the log."),
 
+  // Who may do what.
+  counter(
+    "access_denied_total",
+    "Calls that were refused by the access list, or for want of a name.",
+  ),
+  counter(
+    "access_revoked_total",
+    "Streams that were ended because their permission was taken away.",
+  ),
+  counter("connections_cut_total", "Connections that were cut because they did not behave."),
+  ...["policy", "server_tls", "peer_tls"].flatMap((name) => [
+    counter(`${name}_reloads_total`, "Times that changed files came into force."),
+    counter(`${name}_reload_failures_total`, "Times that changed files could not be used."),
+    gauge(`${name}_reload_failed`, "1 while the files on disk cannot be used and older ones are."),
+  ]),
+
   gauge("gossip_members", "Members that gossip knows.", ["status"]),
   counter("gossip_member_events_total", "Members that came, changed, left or failed.", ["kind"]),
   gauge("gossip_health_score", "How late this member is itself; 0 is healthy, 7 is worst."),
@@ -93,7 +109,7 @@ export const DEFINITIONS: readonly Definition[] = [
   gauge("heap_used_bytes", "Memory of JavaScript objects."),
   counter("cpu_seconds_total", "Processor time used, by all threads."),
   gauge("event_loop_delay_seconds", "How late the event loop was since the last look.", [
-    "quantile",
+    "statistic",
   ]),
   gauge("event_loop_utilization_ratio", "Share of the time since the last look spent working."),
   counter("log_lines_dropped_total", "Log lines that were not written because too many came."),
