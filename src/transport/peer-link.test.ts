@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
+import type { TestContext } from "node:test";
 import { limits } from "../base/index.ts";
 import { dialPlain } from "./peer-link.ts";
 import { recordsEntry } from "./testing/peer-messages.ts";
@@ -10,6 +11,7 @@ const MiB = 1024 * 1024;
 
 /** Servers on loopback, named one, two, three, that listen. */
 async function servers(
+  t: TestContext,
   ...own: readonly Partial<PeerServerOptions>[]
 ): Promise<[PeerServer, PeerServer, PeerServer]> {
   const ports = new Map<string, number>();
@@ -17,13 +19,15 @@ async function servers(
   const all = names.map(
     (name, at) => new PeerServer(ports, { name, replicaId: at + 1, ...own[at] }),
   );
+  // Also when the test fails: what stays open would keep the process.
+  t.after(() => Promise.all(all.map((server) => server.close())));
   await Promise.all(all.map((server) => server.listen()));
   return all as [PeerServer, PeerServer, PeerServer];
 }
 
 describe("links between replicas", () => {
-  test("two servers: in order on each of two connections, with every byte", async () => {
-    const [a, b] = await servers();
+  test("two servers: in order on each of two connections, with every byte", async (t) => {
+    const [a, b] = await servers(t);
     await Promise.all([a.connected(b), b.connected(a)]);
     assert.equal(a.listener.connections, 2);
     const entries = [recordsEntry(1, 100), recordsEntry(2, 300_000), recordsEntry(3, 0)];
@@ -48,8 +52,8 @@ describe("links between replicas", () => {
     await Promise.all([a.close(), b.close()]);
   });
 
-  test("three servers, each with each", async () => {
-    const all = await servers({}, {}, {});
+  test("three servers, each with each", async (t) => {
+    const all = await servers(t, {}, {}, {});
     const others = (server: PeerServer): PeerServer[] => all.filter((each) => each !== server);
     await Promise.all(all.map((server) => server.connected(...others(server))));
     for (const server of all) for (const other of others(server)) server.heartbeat(other, 5);
@@ -58,8 +62,8 @@ describe("links between replicas", () => {
     await Promise.all(all.map((server) => server.close()));
   });
 
-  test("a server that comes back elsewhere is found, and what was lost is told", async () => {
-    const [a, b] = await servers();
+  test("a server that comes back elsewhere is found, and what was lost is told", async (t) => {
+    const [a, b] = await servers(t);
     await a.connected(b);
     await b.vanish();
     await until(() => !a.links.isOpen(2));
@@ -72,8 +76,8 @@ describe("links between replicas", () => {
     await Promise.all([a.close(), b.close()]);
   });
 
-  test("connections that are cut in the middle come back, in order and without damage", async () => {
-    const [a, b] = await servers();
+  test("connections that are cut in the middle come back, in order and without damage", async (t) => {
+    const [a, b] = await servers(t);
     await a.connected(b);
     for (let cut = 0; cut < 5; cut++) {
       for (let at = 0; at < 10; at++) a.append(b, [recordsEntry(cut * 10 + at + 1, 300_000)]);
@@ -92,7 +96,7 @@ describe("links between replicas", () => {
     await Promise.all([a.close(), b.close()]);
   });
 
-  test("a reader that does not read: the oldest is dropped, memory is bounded, order is kept", async () => {
+  test("a reader that does not read: the oldest is dropped, memory is bounded, order is kept", async (t) => {
     let release: () => void = () => undefined;
     const held = new Promise<void>((resolve) => (release = resolve));
     const isFirst = { value: true };
@@ -101,7 +105,7 @@ describe("links between replicas", () => {
       isFirst.value = false;
       return wait;
     };
-    const [a, b] = await servers({}, { handle });
+    const [a, b] = await servers(t, {}, { handle });
     await a.connected(b);
     a.append(b, [recordsEntry(1, 1)]);
     await until(() => b.received.length === 1);
@@ -125,10 +129,10 @@ describe("links between replicas", () => {
     await Promise.all([a.close(), b.close()]);
   });
 
-  test("many small messages wait no longer than their number allows", async () => {
+  test("many small messages wait no longer than their number allows", async (t) => {
     const dial = { resolve: (): void => undefined };
     const waiting = new Promise<void>((resolve) => (dial.resolve = resolve));
-    const [a, b] = await servers({
+    const [a, b] = await servers(t, {
       dial: async (address, options) => {
         await waiting;
         return dialPlain(address, options);
@@ -144,9 +148,9 @@ describe("links between replicas", () => {
     await Promise.all([a.close(), b.close()]);
   });
 
-  test("a connection into the void is cut when signs of life do not come", async () => {
+  test("a connection into the void is cut when signs of life do not come", async (t) => {
     const clock = new ManualClock();
-    const [a, b] = await servers({ clock });
+    const [a, b] = await servers(t, { clock });
     await a.connected(b);
     const old = a.dialled.splice(0);
     for (let second = 0; second < 3; second++) {
@@ -167,9 +171,9 @@ describe("links between replicas", () => {
     assert.equal(clock.timers, 0);
   });
 
-  test("a listener cuts a peer that it hears nothing of", async () => {
+  test("a listener cuts a peer that it hears nothing of", async (t) => {
     const clock = new ManualClock();
-    const [a, b] = await servers({ clock: new ManualClock() }, { clock });
+    const [a, b] = await servers(t, { clock: new ManualClock() }, { clock });
     await a.connected(b);
     clock.advance(5_000);
     a.heartbeat(b, 1);
@@ -180,10 +184,10 @@ describe("links between replicas", () => {
     assert.equal(clock.timers, 0);
   });
 
-  test("a server that says nothing is given up in time, and so is a name that is nowhere", async () => {
+  test("a server that says nothing is given up in time, and so is a name that is nowhere", async (t) => {
     const clock = new ManualClock();
     const never = new Promise<never>(() => undefined);
-    const [a, b] = await servers({ clock, dial: () => never });
+    const [a, b] = await servers(t, { clock, dial: () => never });
     a.connect(b);
     a.heartbeat(b, 1);
     await until(() => clock.timers === 2);
@@ -196,8 +200,8 @@ describe("links between replicas", () => {
     assert.equal(clock.timers, 0);
   });
 
-  test("who is no member can be answered once he has said hello", async () => {
-    const [a, b] = await servers();
+  test("who is no member can be answered once he has said hello", async (t) => {
+    const [a, b] = await servers(t);
     await a.connected(b);
     b.heartbeat(a, 1);
     assert.equal(a.received.length, 0);
@@ -215,8 +219,8 @@ describe("links between replicas", () => {
     await Promise.all([a.close(), b.close()]);
   });
 
-  test("after close nothing is open, whatever was going on", async () => {
-    const [a, b, c] = await servers({}, {}, {});
+  test("after close nothing is open, whatever was going on", async (t) => {
+    const [a, b, c] = await servers(t, {}, {}, {});
     a.connect(b, c);
     b.connect(a, c);
     a.append(b, [recordsEntry(1, MiB)]);

@@ -3,6 +3,7 @@ import { once } from "node:events";
 import { connect } from "node:net";
 import type { Socket } from "node:net";
 import { describe, test } from "node:test";
+import type { TestContext } from "node:test";
 import fc from "fast-check";
 import { limits, putU32 } from "../base/index.ts";
 import type { Entry } from "../log/index.ts";
@@ -18,8 +19,14 @@ import type { PeerServerOptions } from "./testing/peer-server.ts";
 const codec = new RaftCodec<Entry>(logWire);
 
 /** The server that the others speak to. */
-async function listening(own: Partial<PeerServerOptions> = {}): Promise<PeerServer> {
-  return new PeerServer(new Map(), { name: "two", replicaId: 2, ...own }).listen();
+async function listening(
+  t: TestContext,
+  own: Partial<PeerServerOptions> = {},
+): Promise<PeerServer> {
+  const server = new PeerServer(new Map(), { name: "two", replicaId: 2, ...own });
+  // Also when the test fails: what stays open would keep the process.
+  t.after(() => server.close());
+  return server.listen();
 }
 
 /** A connection in the hands of the test. */
@@ -138,8 +145,8 @@ describe("who is let in", () => {
     ],
   ];
   for (const [refusal, whom, own, said] of cases) {
-    test(`refused: ${whom} (${refusal})`, async () => {
-      const server = await listening(own);
+    test(`refused: ${whom} (${refusal})`, async (t) => {
+      const server = await listening(t, own);
       const socket = dial(server);
       write(socket, encodeHello({ ...hello, ...said }));
       const answer = await answerTo(socket);
@@ -153,8 +160,8 @@ describe("who is let in", () => {
     });
   }
 
-  test("a version in common is found, and an unknown id of the other side passes", async () => {
-    const server = await listening();
+  test("a version in common is found, and an unknown id of the other side passes", async (t) => {
+    const server = await listening(t);
     const socket = dial(server);
     write(socket, encodeHello({ ...hello, protocolMax: 9, to: { name: "two", replicaId: 0 } }));
     const answer = await answerTo(socket);
@@ -164,8 +171,8 @@ describe("who is let in", () => {
     await server.close();
   });
 
-  test("the certificate decides before a byte is read", async () => {
-    const server = await listening({
+  test("the certificate decides before a byte is read", async (t) => {
+    const server = await listening(t, {
       identify: (socket) => {
         assert.equal(socket.bytesWritten, 0);
         return { kind: "refused", reason: "a client" };
@@ -180,9 +187,9 @@ describe("who is let in", () => {
     await server.close();
   });
 
-  test("who belongs to no cluster may ask, and say nothing else", async () => {
+  test("who belongs to no cluster may ask, and say nothing else", async (t) => {
     const from = { ...one, clusterId: "" };
-    const server = await listening();
+    const server = await listening(t);
     const asking = await greeted(server, { ...hello, from });
     const question = { log: "default", from: 1, to: 2, call: 4, method: 1, payload: Buffer.of(1) };
     write(asking, codec.encode({ kind: "call", ...question }));
@@ -193,8 +200,8 @@ describe("who is let in", () => {
     await server.close();
   });
 
-  test("a server without a cluster takes everything from its first leader", async () => {
-    const server = await listening({ identity: { clusterId: "" } });
+  test("a server without a cluster takes everything from its first leader", async (t) => {
+    const server = await listening(t, { identity: { clusterId: "" } });
     const socket = await greeted(server, hello);
     write(socket, fetched(1));
     await until(() => server.received.length === 1);
@@ -230,8 +237,8 @@ describe("who is let in", () => {
 });
 
 describe("what is not understood", () => {
-  test("noise after the magic is cut, and nobody else is harmed", async () => {
-    const server = await listening();
+  test("noise after the magic is cut, and nobody else is harmed", async (t) => {
+    const server = await listening(t);
     const good = await greeted(server, { ...hello, lane: "control" });
     const noises = fc.sample(fc.uint8Array({ minLength: 1, maxLength: 300 }), 40);
     for (const noise of noises) {
@@ -255,8 +262,8 @@ describe("what is not understood", () => {
     ["a pong", "data", () => bytesOf(pingFrame("pong")), "UNSUPPORTED_FORMAT"],
   ];
   for (const [what, lane, bytes, code] of frames) {
-    test(`${what} ends the connection, and is told`, async () => {
-      const server = await listening();
+    test(`${what} ends the connection, and is told`, async (t) => {
+      const server = await listening(t);
       const socket = await greeted(server, { ...hello, lane });
       socket.write(bytes());
       await closed(socket);
@@ -265,9 +272,9 @@ describe("what is not understood", () => {
     });
   }
 
-  test("half a hello, and none, are cut in time", async () => {
+  test("half a hello, and none, are cut in time", async (t) => {
     const clock = new ManualClock();
-    const server = await listening({ clock });
+    const server = await listening(t, { clock });
     const half = dial(server);
     half.write(Buffer.concat(encodeHello(hello).parts).subarray(0, 30));
     const only = dial(server);
@@ -279,8 +286,8 @@ describe("what is not understood", () => {
     await server.close();
   });
 
-  test("one that dials again takes the place of its earlier connection", async () => {
-    const server = await listening();
+  test("one that dials again takes the place of its earlier connection", async (t) => {
+    const server = await listening(t);
     const first = await greeted(server, hello);
     const other = await greeted(server, { ...hello, lane: "control" });
     const second = await greeted(server, hello);
@@ -293,8 +300,8 @@ describe("what is not understood", () => {
     await server.close();
   });
 
-  test("one that asks for signs of life and does not read them gets no more than fit", async () => {
-    const server = await listening();
+  test("one that asks for signs of life and does not read them gets no more than fit", async (t) => {
+    const server = await listening(t);
     const socket = await greeted(server, hello);
     socket.pause();
     const ping = bytesOf(pingFrame("ping"));

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
 import { describe, test } from "node:test";
 import fc from "fast-check";
 import { limits, ProglogError, putU32 } from "../base/index.ts";
@@ -6,6 +7,7 @@ import type { Entry } from "../log/index.ts";
 import { FRAME_HEAD_BYTES, FrameReader, RAFT_MAGIC, sealFrame } from "./peer-frame.ts";
 import { decodeAnswer, decodeHello, encodeAnswer, encodeHello, REFUSALS } from "./peer-hello.ts";
 import type { Hello, PeerIdentity } from "./peer-hello.ts";
+import { laneOf } from "./peer-message.ts";
 import { RaftCodec } from "./raft-codec.ts";
 import { RAFT_LAYOUTS, OTHER_CODES } from "./raft-layout.ts";
 import {
@@ -88,6 +90,38 @@ describe("messages between replicas as bytes", () => {
       at = read.end;
     }
     assert.equal(at, body?.length);
+  });
+
+  test("a frame is what the page about the format says, byte by byte", () => {
+    const { from, to, log } = ENDS;
+    const numbers = { index: 0x0102, hintIndex: 3, hintTerm: 4, damageId: 2 ** 40 };
+    const message = {
+      kind: "appendEntriesResponse",
+      ...{ from, to, term: 5, rejected: true, ...numbers },
+    } as const;
+    const bytes = bytesOf({ kind: "raft", log, from, to, message, entries: [], freeBytes: 9 });
+    const words = [
+      ["38000000", "crc32"],
+      ["15", "01", "0000", "00000000"],
+      ["0500000000000000", "0900000000000000"],
+      ["0201000000000000", "0300000000000000", "0400000000000000", "0000000000010000"],
+    ];
+    const checksum = bytes.subarray(4, 8).toString("hex");
+    assert.equal(bytes.toString("hex"), words.flat().join("").replace("crc32", checksum));
+  });
+
+  test("the numbers of a kind stand in the order of the page about the format", () => {
+    const page = readFileSync(new URL("../../docs/format.md", import.meta.url), "utf8");
+    for (const [kind, { code, numbers, flag = "", tail }] of Object.entries(RAFT_LAYOUTS)) {
+      const row = page.split("\n").find((line) => line.includes(`| \`${kind}\` `));
+      const cells = row?.split("|").map((cell) => cell.trim().replaceAll("`", "")) ?? [];
+      const isMarker = tail === "snapshot";
+      const listed = isMarker ? "index, term, length of the configuration" : numbers.join(", ");
+      const rest = isMarker ? "marker" : (tail ?? "");
+      assert.deepEqual(cells, ["", String(code), kind, cells[3], listed, flag, rest, ""]);
+      const lane = laneOf({ kind: "raft", message: { kind } } as never);
+      assert.equal(cells[3], lane);
+    }
   });
 
   test("numbers on the wire are told apart, and are for ever", () => {
