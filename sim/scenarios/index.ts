@@ -7,6 +7,7 @@
 import type { Violation } from "../checkers/index.ts";
 
 import { damagedVoter, forgottenVote } from "./damaged-voter.ts";
+import { markerInstallation, shortLog } from "./engine.ts";
 import { figure8 } from "./figure-8.ts";
 import { jointLeaders } from "./joint-leaders.ts";
 import { lateAcknowledgement } from "./late-acknowledgement.ts";
@@ -27,6 +28,8 @@ export const SCENARIOS: Readonly<Record<string, Scenario>> = {
   "forgotten-vote": forgottenVote,
   "vote-then-crash": voteThenCrash,
   "two-changes": twoChanges,
+  "marker-installation": markerInstallation,
+  "short-log": shortLog,
 };
 
 /** Plays one; what it returns was violated. */
