@@ -33,7 +33,10 @@ export function proposeAsLeader(
   let refusal: RefusalReason | undefined;
   const entries = proposed.map((draft, at): Entry => {
     const place = { index: index + at, term: core.term };
-    if (draft.kind === "normal") return { ...draft, ...place };
+    if (draft.kind === "normal") {
+      const { payload, sizeBytes } = draft;
+      return { kind: "normal", index: place.index, term: place.term, payload, sizeBytes };
+    }
     const checked = checkChange(core, role, draft.payload);
     if (typeof checked === "string") {
       refusal = checked;

@@ -105,17 +105,16 @@ export class ReadyQueue {
   }
 
   #newSoftState(): SoftState | undefined {
-    const { softState } = this.#core;
-    const same =
-      softState.leader === this.#softState.leader && softState.role === this.#softState.role;
-    return same ? undefined : softState;
+    const core = this.#core;
+    const { leader, role } = this.#softState;
+    return core.leader === leader && core.role.name === role ? undefined : core.softState;
   }
 
   #newHardState(): HardState | undefined {
-    const { hardState } = this.#core;
+    const core = this.#core;
     const { term, vote, commit } = this.#hardState;
-    const same = hardState.term === term && hardState.vote === vote && hardState.commit === commit;
-    return same ? undefined : hardState;
+    const same = core.term === term && core.vote === vote && core.log.committed === commit;
+    return same ? undefined : core.hardState;
   }
 
   /** A newer commit alone may be lost. */

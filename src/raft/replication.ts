@@ -68,7 +68,7 @@ export function peersOf(core: Core, role: LeaderState): ReplicaId[] {
 }
 
 export function broadcastAppend(core: Core, role: LeaderState): void {
-  for (const id of peersOf(core, role)) sendAppend(core, role, id, true);
+  for (const id of role.progress.keys()) if (id !== core.id) sendAppend(core, role, id, true);
 }
 
 /** Heartbeats carry the round of reads that waits, if any does. */

@@ -102,7 +102,7 @@ export class GrpcConnections {
     const library = http2.listeners("stream") as StreamListener[];
     http2.removeAllListeners("stream");
     http2.on("stream", (stream, ...rest) => {
-      stream.on("error", () => undefined);
+      stream.on("error", ignore);
       if (!this.#begin(stream)) return;
       try {
         for (const listener of library) listener.call(http2, stream, ...rest);
@@ -123,19 +123,21 @@ export class GrpcConnections {
     if (connection === undefined) return !isOver;
     this.#streams += 1;
     connection.begin(stream);
-    const end = (): void => {
-      this.#streams -= 1;
-      if (connection.end(stream)) this.#refuse(connection, "too many calls that were broken off");
-    };
     if (isOver) {
-      end();
+      this.#end(connection, stream);
       return false;
     }
-    stream.once("close", end);
+    // It happens once, and `once` would make two functions more for every call.
+    stream.on("close", () => this.#end(connection, stream));
     if (this.#streams <= limits.callsMax) return true;
     // The one refusal of HTTP/2 that says that nothing was done: such a call may be repeated.
     stream.close(constants.NGHTTP2_REFUSED_STREAM);
     return false;
+  }
+
+  #end(connection: GrpcConnection, stream: ServerHttp2Stream): void {
+    this.#streams -= 1;
+    if (connection.end(stream)) this.#refuse(connection, "too many calls that were broken off");
   }
 
   #check(): void {
@@ -164,6 +166,10 @@ export class GrpcConnections {
 }
 
 type StreamListener = (this: Http2Server, stream: ServerHttp2Stream, ...rest: unknown[]) => void;
+
+function ignore(): void {
+  // Whoever uses the stream hears of it too.
+}
 
 /** Of HTTP/2, on a stream or with a header that is no good: the caller's doing, and his loss. */
 const LIBRARY_FAILURES = /^ERR_(HTTP2_|INVALID_CHAR$|INVALID_HTTP_TOKEN$)/;

@@ -16,7 +16,7 @@ import {
 import type { LogMethodName } from "../api/index.ts";
 import { limits, ProglogError } from "../base/index.ts";
 import type { Observer } from "../base/index.ts";
-import { checkLogName, lazySignalOf, statusWith, unary } from "./calls.ts";
+import { checkLogName, lazySignalOf, statusWith, unary, unaryInSteps } from "./calls.ts";
 import type { StatusOf } from "./calls.ts";
 import { CONSUME_RESPONSES, consumeStream } from "./consume-stream.ts";
 import { consume } from "./consume.ts";
@@ -64,8 +64,10 @@ export class LogService {
     const batches = batchAppends(log);
     const statusOf = this.#statusOf;
     return {
-      Produce: unary(statusOf, async (request, call) =>
-        records.encode(await records.propose(request, { span: spanOf(call) })),
+      Produce: unaryInSteps(
+        statusOf,
+        (request, call) => records.propose(request, { span: spanOf(call) }),
+        (answer) => records.encode(answer),
       ),
       ProduceStream: (call) => this.#produceStream(call, records),
       ProduceBatches: (call) => this.#produceStream(call, batches),

@@ -72,8 +72,11 @@ class WatchedCall implements Next, Listener, CallFacts {
   }
 
   onCancel(): void {
-    const deadline = Number(this.#next.getDeadline());
-    this.#end(deadline <= Date.now() ? "DEADLINE_EXCEEDED" : "CANCELLED");
+    // The library says so of every call whose stream is gone, also of those that were answered.
+    if (!this.#ended) {
+      const deadline = Number(this.#next.getDeadline());
+      this.#end(deadline <= Date.now() ? "DEADLINE_EXCEEDED" : "CANCELLED");
+    }
     this.#listener?.onCancel();
   }
 
