@@ -9,7 +9,12 @@
  * ```ts
  * import { startAgent } from "proglog/agent";
  *
- * await using agent = await startAgent({ dataDir: "./data", rpcPort: 0, httpPort: "auto" });
+ * await using agent = await startAgent({
+ *   dataDir: "./data",
+ *   bindAddr: "127.0.0.1:0", // gossip: any free port
+ *   rpcPort: 0,
+ *   httpPort: "auto",
+ * });
  * console.log(`gRPC on ${agent.rpcAddress}, HTTP on ${agent.httpAddress}`);
  * const { baseOffset } = await agent.commitLog.append({ value: Buffer.from("hello") }, {});
  * ```
