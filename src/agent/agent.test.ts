@@ -11,6 +11,8 @@ import { connect } from "../client/index.ts";
 import { realDisk } from "../log/index.ts";
 import type { Disk } from "../log/index.ts";
 import { startAgent } from "./agent.ts";
+import { completeConfig } from "./config.ts";
+import { openDataLog } from "./data-log.ts";
 
 const bytes = (text: string): Buffer => Buffer.from(text);
 
@@ -94,6 +96,24 @@ test("what cannot start says why, and lets go of everything it had", async () =>
     await writeFile(meta, later);
     await assert.rejects(startAgent({ ...FREE, dataDir }), { code: "UNSUPPORTED_FORMAT" });
     await assert.rejects(startAgent({ ...FREE, dataDir: meta }), { code: "CONFIGURATION" });
+  });
+});
+
+test("a server whose log was emptied does not begin another in its place (A14)", async () => {
+  await withFolder(async (dataDir) => {
+    await (await startAgent({ ...FREE, dataDir })).close();
+    const logDirectory = join(dataDir, "logs", "default");
+    await rm(logDirectory, { recursive: true });
+    const refused = { code: "DATA_LOSS", message: /logs.default held a log, and nothing of it/ };
+    await assert.rejects(startAgent({ ...FREE, dataDir }), refused);
+    await assert.rejects(openDataLog(completeConfig({ dataDir }), { readOnly: true }), refused);
+    // With others that have its records it waits for them, again and again, and gives no vote.
+    for (let start = 0; start < 2; start++) {
+      await using data = await openDataLog(completeConfig({ dataDir }), { hasOthers: true });
+      const { damaged, vote, configuration } = data.log.hardState;
+      assert.deepEqual([damaged, vote, configuration.voters], [true, 0, []]);
+      assert.equal(data.log.recovery.stateLost, start === 0);
+    }
   });
 });
 

@@ -21,6 +21,8 @@ export interface DataLogOptions {
   readonly onFailure?: ((error: ProglogError) => void) | undefined;
   /** Absent: the real one. Only on the real one is the directory locked. */
   readonly disk?: Disk | undefined;
+  /** Others take part, who give back what this server lost: an emptied log begins as damaged. */
+  readonly hasOthers?: boolean | undefined;
   /** Refuse a directory in which there is no log, instead of making one. */
   readonly mustExist?: boolean | undefined;
   /** Look only: every file stays as it is. */
@@ -44,7 +46,8 @@ export async function openDataLog(
   settings: DataLogSettings,
   options: DataLogOptions = {},
 ): Promise<DataLog> {
-  const { observer, onFailure, disk, mustExist = false, readOnly = false } = options;
+  const { observer, onFailure, disk, hasOthers = false } = options;
+  const { mustExist = false, readOnly = false } = options;
   if (mustExist) await refuseEmpty(settings.dataDir);
   const directory = await openDataDirectory(settings.dataDir, {
     name: settings.nodeName || undefined,
@@ -55,11 +58,13 @@ export async function openDataLog(
   });
   try {
     const { name, replicaId } = directory.meta;
+    const ifLost = hasOthers ? "damaged" : "refuse";
     const producers = new ProducerTable();
     const log = await Log.open({
       directory: directory.logDirectory("default"),
       state: producers,
       initial: { configuration: soleVoter({ replicaId, name }), vote: replicaId },
+      ifMissing: directory.fresh ? "make" : ifLost,
       segmentBytesMax: settings.segmentBytes,
       fsync: settings.fsync === "always",
       scrubBytesPerSecond: settings.scrubBytesPerSecond,
@@ -67,6 +72,7 @@ export async function openDataLog(
       ...(observer === undefined ? {} : { observer }),
       ...(onFailure === undefined ? {} : { onFailure }),
     });
+    await directory.finishFirstStart();
     const close = async (): Promise<void> => {
       try {
         await log.close();

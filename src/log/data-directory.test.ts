@@ -11,7 +11,7 @@ import type { CrashOptions } from "../../sim/disk/index.ts";
 import { ProglogError, seededRandom } from "../base/index.ts";
 import type { ErrorCode } from "../base/index.ts";
 import { openDataDirectory } from "./data-directory.ts";
-import type { DataDirectoryOptions } from "./data-directory.ts";
+import type { DataDirectory, DataDirectoryOptions } from "./data-directory.ts";
 
 const run = promisify(execFile);
 
@@ -42,6 +42,12 @@ test("a directory gets its identity once, and keeps it", () =>
     assert.equal(first.path, path);
     assert.equal(first.logDirectory("default"), join(path, "logs", "default"));
     assert.deepEqual(await readdir(first.logDirectory("default")), []);
+    assert.deepEqual(
+      (await readdir(path)).filter((name) => name === "meta.json"),
+      [],
+    );
+    await first.finishFirstStart();
+    assert.equal(first.fresh, false);
     await first.close();
 
     const meta = JSON.parse(await readFile(join(path, "meta.json"), "utf8")) as object;
@@ -61,6 +67,33 @@ test("a directory gets its identity once, and keeps it", () =>
     assert.deepEqual(second.meta, first.meta);
     await second.close();
     assert.deepEqual((await readdir(path)).sort(), ["logs", "meta.json"]);
+  }));
+
+test("until its first start is finished a directory is fresh, and keeps its identity", () =>
+  withDirectory(async (path) => {
+    const first = await openDataDirectory(path, { name: "a" });
+    await writeFile(join(first.logDirectory("default"), "raft.state"), "");
+    await first.close();
+    await assert.rejects(openDataDirectory(path, { name: "b" }), refusal("CONFIGURATION"));
+    const second = await openDataDirectory(path, { name: "a" });
+    assert.deepEqual([second.fresh, second.meta], [true, first.meta]);
+    await second.finishFirstStart();
+    await second.finishFirstStart();
+    await second.close();
+    const third = await openDataDirectory(path);
+    assert.deepEqual([third.fresh, third.meta], [false, first.meta]);
+    await third.close();
+  }));
+
+test("an identity that was never whole is none", () =>
+  withDirectory(async (path) => {
+    await writeFile(join(path, "meta.json.tmp"), JSON.stringify(META).slice(0, 30));
+    const data = await openDataDirectory(path);
+    assert.equal(data.fresh, true);
+    await data.finishFirstStart();
+    await data.close();
+    assert.deepEqual((await readdir(path)).sort(), ["logs", "meta.json"]);
+    await (await openDataDirectory(path)).close();
   }));
 
 test("two directories are two replicas of two clusters", () =>
@@ -261,6 +294,12 @@ test("a disk that fails is not the configuration's fault", async () => {
   }
 });
 
+async function openFinished(path: string, options: DataDirectoryOptions): Promise<DataDirectory> {
+  const data = await openDataDirectory(path, options);
+  await data.finishFirstStart();
+  return data;
+}
+
 const CUTS: readonly CrashOptions[] = [
   { keep: "none" },
   { keep: "all" },
@@ -275,7 +314,7 @@ test("the power may be cut at any call: the identity is there, or there is none 
     for (let stop = 0; stop <= calls; stop++) {
       const disk = new FaultDisk({ random: seededRandom(100 * number + stop) });
       disk.stopAfter(stop);
-      const opened = openDataDirectory("/srv/data", { disk, random: seededRandom(1) });
+      const opened = openFinished("/srv/data", { disk, random: seededRandom(1) });
       const first = await Promise.race([opened, disk.stopped]);
       calls = Math.max(calls, disk.callCount);
       const after = disk.crash(cut);
@@ -293,7 +332,7 @@ test("the process may be killed at any call, and then the power fail after the n
   for (let stop = 0, calls = 1; stop <= calls; stop++) {
     const disk = new FaultDisk({ random: seededRandom(stop) });
     disk.stopAfter(stop);
-    await Promise.race([openDataDirectory("/srv/data", { disk }), disk.stopped]);
+    await Promise.race([openFinished("/srv/data", { disk }), disk.stopped]);
     calls = Math.max(calls, disk.callCount);
     const restarted = disk.kill();
     const opened = await openDataDirectory("/srv/data", { disk: restarted });

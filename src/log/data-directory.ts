@@ -12,6 +12,8 @@ import { overlayDisk } from "./overlay-disk.ts";
 import { realDisk } from "./real-disk.ts";
 
 const META_FILE = "meta.json";
+/** The same, until the first start has made the log. */
+const UNFINISHED_META_FILE = "meta.json.tmp";
 const LOGS = "logs";
 const DEFAULT_LOG = "default";
 const LOG_NAME = /^[a-z0-9][a-z0-9._-]{0,127}$/;
@@ -37,12 +39,14 @@ export interface DataDirectory extends AsyncDisposable {
   /** Absolute. */
   readonly path: string;
   readonly meta: Meta;
-  /** It was made just now. */
+  /** No start has made a log here yet: where none is, one may be made. Else a missing one is lost. */
   readonly fresh: boolean;
   /** What its logs are to be opened on. */
   readonly disk: Disk;
   /** Where a log of this name is kept. The one named "default" is there already. */
   logDirectory(name: string): string;
+  /** The log is there, durably: from the next start on, one that is missing is lost. */
+  finishFirstStart(): Promise<void>;
   /** Removes every log and the identity, then closes. */
   remove(): Promise<void>;
   /** Lets go of the directory: another process may have it. */
@@ -50,8 +54,9 @@ export interface DataDirectory extends AsyncDisposable {
 }
 
 /**
- * Opens a data directory, and makes it where there is none: `meta.json`, `logs/default`, all durable
- * when this resolves. Throws `LOCKED` while another process has it, `UNSUPPORTED_FORMAT` when it is
+ * Opens a data directory, and makes it where there is none: an identity and `logs/default`, durable
+ * when this resolves. The identity has a temporary name until `finishFirstStart`, so that an empty
+ * `logs/default` beside a `meta.json` is known for what it is: a log that was lost. Throws `LOCKED` while another process has it, `UNSUPPORTED_FORMAT` when it is
  * not ours or of another version, `CONFIGURATION` when it belongs to another name, or cannot be used
  * for want of rights, and `STORAGE_FAILED`.
  */
@@ -135,11 +140,35 @@ async function identify(
     refuseOther(directory, meta, options);
     return { meta, fresh: false };
   }
+  if (names.includes(UNFINISHED_META_FILE)) {
+    const meta = await unfinishedMeta(disk, join(directory, UNFINISHED_META_FILE));
+    if (meta !== undefined) {
+      refuseOther(directory, meta, options);
+      return { meta, fresh: true };
+    }
+  }
   if (names.includes(LOGS)) await refuseLogs(disk, directory);
   const { clusterName = "proglog", nameIfNew = "local", random = systemRandom } = options;
   const meta = newMeta(clusterName, options.name ?? nameIfNew, random);
-  await writeMeta(disk, path, meta);
+  const unfinished = join(directory, UNFINISHED_META_FILE);
+  await writeDurably(disk, unfinished, encodeMeta(meta), "replace");
   return { meta, fresh: true };
+}
+
+/**
+ * Undefined when its writing was interrupted: then nothing was made under that identity. It is written
+ * once more, over itself, since a process that was killed may have left it in the page cache alone.
+ */
+async function unfinishedMeta(disk: Disk, path: string): Promise<Meta | undefined> {
+  const bytes = await readSmall(disk, path);
+  try {
+    const meta = decodeMeta(bytes, path);
+    await writeDurably(disk, path, bytes, "write");
+    return meta;
+  } catch (error) {
+    if (error instanceof ProglogError && error.code === "UNSUPPORTED_FORMAT") return undefined;
+    throw error;
+  }
 }
 
 async function readSmall(disk: Disk, path: string): Promise<Uint8Array> {
@@ -155,16 +184,19 @@ async function readSmall(disk: Disk, path: string): Promise<Uint8Array> {
 }
 
 /** The name becomes durable with the sync of the directory that follows. */
-async function writeMeta(disk: Disk, path: string, meta: Meta): Promise<void> {
-  const temporary = `${path}.tmp`;
-  const file = await disk.open(temporary, "replace");
+async function writeDurably(
+  disk: Disk,
+  path: string,
+  bytes: Uint8Array,
+  mode: "write" | "replace",
+): Promise<void> {
+  const file = await disk.open(path, mode);
   try {
-    await file.write(encodeMeta(meta), 0);
+    await file.write(bytes, 0);
     await file.sync();
   } finally {
     await file.close();
   }
-  await disk.rename(temporary, path);
 }
 
 /** A log without an identity: a new one would make its records somebody else's. */
@@ -196,8 +228,8 @@ function refuseOther(directory: string, meta: Meta, configured: DataDirectoryOpt
 class HeldDirectory implements DataDirectory {
   readonly path: string;
   readonly meta: Meta;
-  readonly fresh: boolean;
   readonly disk: Disk;
+  #fresh: boolean;
   readonly #lock: DirectoryLock | undefined;
 
   constructor(
@@ -212,8 +244,23 @@ class HeldDirectory implements DataDirectory {
     this.disk = disk;
     this.path = path;
     this.meta = found.meta;
-    this.fresh = found.fresh;
+    this.#fresh = found.fresh;
     this.#lock = found.lock;
+  }
+
+  get fresh(): boolean {
+    return this.#fresh;
+  }
+
+  async finishFirstStart(): Promise<void> {
+    if (!this.#fresh) return;
+    await this.#renameMeta(UNFINISHED_META_FILE, META_FILE);
+    this.#fresh = false;
+  }
+
+  async #renameMeta(from: string, to: string): Promise<void> {
+    await this.disk.rename(join(this.path, from), join(this.path, to));
+    await this.disk.syncDirectory(this.path);
   }
 
   logDirectory(name: string): string {
@@ -222,6 +269,9 @@ class HeldDirectory implements DataDirectory {
   }
 
   async remove(): Promise<void> {
+    // When this is interrupted, what is left is no log that was lost.
+    if (!this.#fresh) await this.#renameMeta(META_FILE, UNFINISHED_META_FILE);
+    this.#fresh = true;
     const logs = join(this.path, LOGS);
     const directories = (await this.disk.list(logs)).map((name) => join(logs, name));
     for (const directory of directories) {
@@ -231,7 +281,7 @@ class HeldDirectory implements DataDirectory {
       await this.disk.syncDirectory(directory);
     }
     // Last, and after the logs are gone for certain: a log must never be without its identity.
-    await this.disk.unlink(join(this.path, META_FILE));
+    await this.disk.unlink(join(this.path, UNFINISHED_META_FILE));
     await this.disk.syncDirectory(this.path);
     await this.close();
     if (this.disk !== realDisk) return;

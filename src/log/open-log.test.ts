@@ -1,9 +1,10 @@
 import assert from "node:assert/strict";
-import { mkdtemp, readdir, rm } from "node:fs/promises";
+import { mkdir, mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
-import { ProglogError } from "../base/index.ts";
+import { FaultDisk } from "../../sim/disk/index.ts";
+import { ProglogError, seededRandom } from "../base/index.ts";
 import { openDataDirectory } from "./data-directory.ts";
 import { ENTRY_TYPE } from "./entry-type.ts";
 import { Log } from "./log.ts";
@@ -153,6 +154,59 @@ test("a second opener is refused while the first lives, and welcome after", () =
     await log.close();
     await (await openLog(directory)).close();
   }));
+
+test("a log that was there and of which nothing is left is not begun anew (A14)", () =>
+  withLog(async (log, directory) => {
+    await log.append([{ value: encode("kept") }]);
+    await log.close();
+    const logDirectory = join(directory, "logs", "default");
+    const content = Buffer.alloc(24 * 1024);
+    for (const left of [[], ["raft.state"]]) {
+      await rm(logDirectory, { recursive: true });
+      await mkdir(logDirectory);
+      for (const name of left) await writeFile(join(logDirectory, name), content);
+      await assert.rejects(openLog(directory), { code: "DATA_LOSS", message: /nothing of it is/ });
+      assert.deepEqual(await readdir(logDirectory), left);
+    }
+  }));
+
+test("a first start that was interrupted at any call is no loss, and one that ended is", async () => {
+  const logDirectory = "/data/logs/default";
+  for (const how of ["kill", "power"] as const) {
+    for (let stop = 0, calls = 1; stop <= calls; stop++) {
+      const disk = new FaultDisk({ random: seededRandom(stop) });
+      disk.stopAfter(stop);
+      const opened = openLog("/data", { disk, freeBytesMin: 0 }).then((log) =>
+        log.append([{ value: encode("a") }]),
+      );
+      const first = await Promise.race([opened, disk.stopped]);
+      calls = Math.max(calls, disk.callCount);
+      const after = how === "kill" ? disk.kill() : disk.crash({ keep: "random" });
+      const again = await openLog("/data", { disk: after, freeBytesMin: 0 });
+      if (first !== undefined) assert.deepEqual(await valuesOf(again), ["a"]);
+      await again.close();
+      for (const name of await after.list(logDirectory))
+        await after.unlink(join(logDirectory, name));
+      await assert.rejects(openLog("/data", { disk: after }), { code: "DATA_LOSS" });
+    }
+  }
+});
+
+test("a removal that was interrupted at any call leaves no log that was lost", async () => {
+  for (let stop = 0, calls = 1; stop <= calls; stop++) {
+    const disk = new FaultDisk({ random: seededRandom(stop) });
+    const log = await openLog("/data", { disk, freeBytesMin: 0 });
+    await log.append([{ value: encode("a") }]);
+    const before = disk.callCount;
+    disk.stopAfter(before + stop);
+    await Promise.race([log.remove(), disk.stopped]);
+    calls = Math.max(calls, disk.callCount - before);
+    const after = disk.crash({ keep: "random" });
+    const left = await after.list("/data/logs/default").catch(() => []);
+    if (left.length > 0) continue;
+    await (await openLog("/data", { disk: after, freeBytesMin: 0 })).close();
+  }
+});
 
 test("a log with idempotent producers is refused: their table would be lost", () =>
   withLog(async (log, directory) => {

@@ -21,7 +21,10 @@ import type { LogStart } from "./log-start.ts";
 import { Log } from "./log.ts";
 import type { LogOptions } from "./options.ts";
 
-export interface OpenLogOptions extends Omit<LogOptions, "directory" | "state" | "initial"> {
+export interface OpenLogOptions extends Omit<
+  LogOptions,
+  "directory" | "state" | "initial" | "ifMissing"
+> {
   /** Keep at least so many bytes, and remove older segments; 0 keeps everything. */
   readonly retentionBytes?: number;
   /** Remove segments whose last record is older; 0 keeps everything. */
@@ -73,7 +76,9 @@ export async function openLog(
       initial,
       state: noProducers,
       directory: data.logDirectory("default"),
+      ifMissing: data.fresh ? "make" : "refuse",
     });
+    await data.finishFirstStart();
     return new EmbeddedLog(data, log, options);
   } catch (error) {
     await data.close();

@@ -16,8 +16,12 @@ export interface LogOptions {
   readonly state?: SideState;
   /** What a log that is made now begins with. */
   readonly initial?: { readonly configuration: Configuration; readonly vote: number };
-  /** Never make a log where there is none. */
-  readonly mustExist?: boolean;
+  /**
+   * What to do where nothing of a log is left. `make` one, as at a first start; `refuse`, since what was
+   * there is lost (`DATA_LOSS`); or begin empty, without knowing anybody, and `damaged`, to be made
+   * whole from others.
+   */
+  readonly ifMissing?: "make" | "refuse" | "damaged";
   /** A segment ends at about this size. */
   readonly segmentBytesMax?: number;
   readonly tailCacheBytesMax?: number;
@@ -49,7 +53,7 @@ export function resolveLogOptions(options: LogOptions): ResolvedLogOptions {
     observer: silentObserver,
     state: noSideState,
     initial: { configuration: soleVoter({ replicaId: 1, name: "local" }), vote: 1 },
-    mustExist: false,
+    ifMissing: "make",
     segmentBytesMax: limits.segmentBytesMax,
     tailCacheBytesMax: limits.tailCacheBytesMax,
     idleFenceMs: limits.idleFenceMs,

@@ -48,6 +48,14 @@ export interface Recovered {
   readonly clean: boolean;
 }
 
+const NOBODY: Configuration = {
+  voters: [],
+  votersOutgoing: [],
+  learners: [],
+  learnersNext: [],
+  autoLeave: false,
+};
+
 export interface RecoveryContext {
   readonly options: ResolvedLogOptions;
   readonly files: FilePool;
@@ -62,18 +70,21 @@ export interface RecoveryContext {
  * unless a clean stop left its indexes and closing state.
  */
 export async function recover(context: RecoveryContext): Promise<Recovered> {
-  const { disk, directory, mustExist } = context.options;
+  const { disk, directory, ifMissing } = context.options;
   let found = await listFiles(disk, directory);
-  const isFresh = !found.hasState && found.firstIndexes.length === 0;
-  if (isFresh && mustExist) {
-    throw new ProglogError("CONFIGURATION", `there is no log in ${directory}`);
-  }
   const opened = found.hasState ? await openState(context) : undefined;
+  const isMissing = opened === undefined && found.firstIndexes.length === 0;
+  if (isMissing && ifMissing === "refuse") throw lostLog(directory);
+  const isLost = isMissing && ifMissing === "damaged";
+  const isFresh = isMissing && !isLost && !found.hasState;
   if ((opened?.hard.installing ?? 0) > 0) {
     await finishInstall(context.options, opened as StateFile);
     found = await listFiles(disk, directory);
   }
-  const stateFile = isFresh ? await createState(context, freshHardState(context)) : opened;
+  const stateFile =
+    isFresh || isLost
+      ? await createState(context, isLost ? emptiedHardState(context) : freshHardState(context))
+      : opened;
   const chain = await findChain(context, found.firstIndexes, stateFile?.mark);
   if (chain.length === 0) chain.push(await createFirst(context, stateFile));
   const { configuration } = stateFile?.hard ?? freshHardState(context);
@@ -94,7 +105,7 @@ export async function recover(context: RecoveryContext): Promise<Recovered> {
     stateFile: kept,
     segments: [...sealedSegments(context, chain), active.segment],
     end: active.segment.end,
-    stateLost: stateFile === undefined,
+    stateLost: stateFile === undefined || isLost,
   };
 }
 
@@ -120,6 +131,18 @@ function lostHardState(control: Control, lastTerm: number): HardState {
   const { configuration, configurationIndex } = control;
   const term = Math.max(lastTerm, 1);
   return { term, vote: 0, configurationIndex, configuration, installing: 0, damaged: true };
+}
+
+/** Nothing is left, not even who took part: only its leader can tell. */
+function emptiedHardState(context: RecoveryContext): HardState {
+  return { ...freshHardState(context), vote: 0, configuration: NOBODY, damaged: true };
+}
+
+function lostLog(directory: string): ProglogError {
+  const message =
+    `${directory} held a log, and nothing of it is left. Bring it back from a copy, or, to begin ` +
+    `an empty log under a new identity, remove the whole data directory`;
+  return new ProglogError("DATA_LOSS", message, { details: { directory } });
 }
 
 function openState({ options }: RecoveryContext): Promise<StateFile | undefined> {

@@ -140,7 +140,7 @@ export class Cluster implements AsyncDisposable {
   }
 
   /** Opens a replica's log and starts it. */
-  async open(server: Server): Promise<void> {
+  async open(server: Server, options: Partial<LogOptions> = {}): Promise<void> {
     const { disk, member } = server;
     const life = ++server.life;
     await prepare(disk);
@@ -160,6 +160,7 @@ export class Cluster implements AsyncDisposable {
       segmentBytesMax: 4096,
       onFailure: (error) => (server.failure = error),
       ...this.#options.log,
+      ...options,
     });
     server.log = log;
     server.replica = await Replica.start({

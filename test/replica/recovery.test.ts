@@ -175,6 +175,39 @@ describe("damage (A14 to A16)", () => {
   });
 });
 
+describe("a log of which nothing is left (A14)", () => {
+  test("begins damaged: it gives no vote to who has less than it had, and is made whole", async () => {
+    await using cluster = await Cluster.start();
+    const leader = await cluster.leader();
+    const [lost, lagging] = cluster.servers.filter(({ id }) => id !== leader.id) as [
+      Server,
+      Server,
+    ];
+    cluster.isolate(lagging.id);
+    const values = await fill(cluster, leader, 0, 20);
+    cluster.crash(leader);
+    cluster.crash(lost);
+    lost.disk = cluster.newDisk();
+    await cluster.open(lost, { ifMissing: "damaged" });
+    assert.equal(lost.running.status.damaged, true);
+    assert.deepEqual(lost.running.status.configuration.voters, []);
+    cluster.heal();
+    await cluster.run(5_000);
+    assert.notEqual(lagging.running.status.role, "leader", "what was acknowledged would be gone");
+    // A majority that has everything goes on, and gives back what was lost.
+    await cluster.open(leader);
+    const next = await cluster.leader();
+    await cluster.until(() => !lost.running.status.damaged);
+    await cluster.append(next, "more");
+    await cluster.caughtUp(next);
+    assert.deepEqual(await cluster.readAll(lost), [...values, "more"]);
+    assert.equal(lost.opened.hardState.damaged, false);
+    // It votes: with it and one other a majority goes on.
+    cluster.crash(next);
+    await cluster.append(await cluster.leader(), "and more");
+  });
+});
+
 describe("members (A14, D14)", () => {
   test("a disk that was lost: its name comes back with a new id, and takes the place of the old", async () => {
     await using cluster = await Cluster.start();
