@@ -1,7 +1,7 @@
 import { connect } from "node:net";
 import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
-import { silentObserver, systemClock, systemRandom } from "../base/index.ts";
+import { assert, limits, silentObserver, systemClock, systemRandom } from "../base/index.ts";
 import type { Clock, ConfigurationMember, Observer, Random } from "../base/index.ts";
 import { PEER_PROTOCOL } from "./peer-hello.ts";
 import type { HelloAnswer, PeerIdentity } from "./peer-hello.ts";
@@ -83,7 +83,9 @@ export class PeerLink<Entry extends { readonly payload: Uint8Array }> implements
 
   /** Puts a message on its way, or drops it; never waits. */
   send(message: PeerMessage<Entry>): void {
-    this.#lanes[laneOf(message)].send(this.#codec.encode(message));
+    const frame = this.#codec.encode(message);
+    assert(frame.bytes <= limits.peerFrameBytesMax, "a message fits into a frame");
+    this.#lanes[laneOf(message)].send(frame);
   }
 
   async close(): Promise<void> {

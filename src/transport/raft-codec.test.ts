@@ -124,6 +124,17 @@ describe("messages between replicas as bytes", () => {
     }
   });
 
+  test("of more entries than fit into a frame the first ones are sent", () => {
+    const count = Math.ceil(limits.peerFrameBytesMax / logWire.headerBytes);
+    const noops = Array.from({ length: count }, (_, at) => recordsEntry(at + 1, 0));
+    const bytes = bytesOf({ kind: "fetchedEntries", ...ENDS, request: 1, entries: noops });
+    assert.ok(bytes.length <= limits.peerFrameBytesMax);
+    const message = codec.decode(bodiesOf(bytes)[0] as Uint8Array, ENDS);
+    assert.ok(message.kind === "fetchedEntries");
+    assert.ok(message.entries.length > count - 100 && message.entries.length < count);
+    assert.equal(message.entries.at(-1)?.index, message.entries.length);
+  });
+
   test("numbers on the wire are told apart, and are for ever", () => {
     const codes = [
       ...Object.values(RAFT_LAYOUTS).map(({ code }) => code),

@@ -28,6 +28,8 @@ import type { Layout } from "./raft-layout.ts";
 const BODY_HEAD_BYTES = 24;
 const AT = { code: 0, flags: 1, small: 2, count: 4, term: 8, freeBytes: 16 } as const;
 const SMALL_MAX = 0xffff;
+/** Leaves room for heads and numbers. */
+const ENTRIES_BYTES_MAX = limits.peerFrameBytesMax - 1024;
 
 /** What the hello of a connection has said for all messages on it. */
 export interface Ends {
@@ -149,8 +151,9 @@ export class RaftCodec<Entry extends WithPayload> {
   }
 
   /** Small payloads are copied beside their headers, large ones stand alone. */
-  #withEntries(head: Head, entries: readonly Entry[]): Frame {
+  #withEntries(head: Head, all: readonly Entry[]): Frame {
     const { headerBytes } = this.#wire;
+    const entries = this.#fitting(all);
     let bytes = 0;
     for (const { payload } of entries)
       bytes += headerBytes + (isSmall(payload) ? payload.length : 0);
@@ -174,6 +177,19 @@ export class RaftCodec<Entry extends WithPayload> {
     }
     if (from > 0 && at > from) parts.push(copied.subarray(from, at));
     return sealFrame(parts);
+  }
+
+  /**
+   * Those that fit into a frame, at least one. The core weighs payloads alone, so that many tiny entries
+   * may be more than it thinks; a message with fewer of them is as true, and the rest is asked for.
+   */
+  #fitting(entries: readonly Entry[]): readonly Entry[] {
+    let room = ENTRIES_BYTES_MAX;
+    for (const [at, { payload }] of entries.entries()) {
+      room -= this.#wire.headerBytes + payload.length;
+      if (room < 0) return entries.slice(0, Math.max(at, 1));
+    }
+    return entries;
   }
 
   #entries(reader: BodyReader): readonly Entry[] {
