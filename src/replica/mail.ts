@@ -72,8 +72,11 @@ export class Mail {
       return;
     }
     try {
-      const { previousIndex: index } = message;
-      const nextOffset = this.#parts.offsetAfter(index);
+      const { previousIndex: index, previousTerm } = message;
+      // Another entry in that place says nothing of what follows theirs: the core will refuse it, and
+      // must get to, because its refusal is what leads the leader back to where the logs agree.
+      const isShared = this.#parts.core().termAt(index) === previousTerm;
+      const nextOffset = isShared ? this.#parts.offsetAfter(index) : undefined;
       checkReceived(entries, nextOffset === undefined ? undefined : { index, nextOffset });
       this.#step({ ...message, entries: entries.map(toCore) });
     } catch (error) {
