@@ -79,6 +79,16 @@ export const DEFINITIONS: readonly Definition[] = [
     gauge(`${name}_reload_failed`, "1 while the files on disk cannot be used and older ones are."),
   ]),
 
+  // Other replicas.
+  counter("peer_dials_total", "Attempts to reach another replica."),
+  counter("peer_connections_failed_total", "Connections to other replicas that failed or broke."),
+  counter(
+    "peer_messages_dropped_total",
+    "Messages to other replicas that did not fit into their link.",
+  ),
+  counter("peer_messages_refused_total", "Messages of other replicas that were not understood."),
+  counter("peer_connections_refused_total", "Connections of other replicas that were refused."),
+
   gauge("gossip_members", "Members that gossip knows.", ["status"]),
   counter("gossip_member_events_total", "Members that came, changed, left or failed.", ["kind"]),
   gauge("gossip_health_score", "How late this member is itself; 0 is healthy, 7 is worst."),
