@@ -178,7 +178,14 @@ export class ReplicaCluster implements Target {
 
   transferLeadership(random: Random): void {
     const to = this.#all[below(random, this.#all.length)] as Machine;
-    this.leader()?.call((replica) => replica.transferLeadership(to.replicaId), true);
+    this.leader()?.call((replica) => {
+      try {
+        replica.transferLeadership(to.replicaId);
+      } catch (error) {
+        // The one that was drawn may be no member, and is refused.
+        if (!(error instanceof ProglogError)) throw error;
+      }
+    }, true);
   }
 
   failDisk(number: number, random: Random): void {
