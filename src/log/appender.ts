@@ -195,6 +195,7 @@ export class Appender {
       segment: this.#segments.active.firstIndex,
       segmentBytes,
       clean,
+      cutting: false,
     };
   }
 

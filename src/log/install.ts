@@ -52,6 +52,7 @@ export async function finishInstall(
       segment: first,
       segmentBytes: 0,
       clean: false,
+      cutting: false,
     }),
   );
   const isPending = (await readWhole(disk, join(directory, INSTALL_FILE))) !== undefined;

@@ -410,13 +410,15 @@ export class Log implements AsyncDisposable {
     const segment = this.#segments.forIndex(fromIndex) as Segment;
     const { position, before } = await segment.placeBefore(fromIndex);
     if (!this.#options.fsync) await durably(this.#appender.file.sync());
-    await this.#lowerMark(segment, before, position);
+    await this.#lowerMark(segment, before, position, true);
     const gone = this.#segments.takeAfter(segment).reverse();
     for (const later of gone) await this.#removeSegment(later);
     const file =
       gone.length === 0 ? this.#appender.file : await disk.open(segment.path("log"), "write");
     await file.truncate(position);
     await durably(file.sync());
+    // Before anything is appended there: what follows an unfinished cut is taken off at a start.
+    await this.#lowerMark(segment, before, position);
     await segment.indexes();
     segment.shrink(position, before);
     this.#tail.cut(fromIndex);
@@ -427,11 +429,11 @@ export class Log implements AsyncDisposable {
   }
 
   /** Before a cut: a mark above the end of the log would mean damage. */
-  #lowerMark(segment: Segment, end: Cursor, segmentBytes = 0): Promise<void> {
+  #lowerMark(segment: Segment, end: Cursor, segmentBytes = 0, cutting = false): Promise<void> {
     const { index, term, offset: nextOffset } = end;
     const { firstIndex } = segment;
     const mark = { index: index - 1, term, nextOffset, segment: firstIndex, segmentBytes };
-    return durably(this.#stateFile.lowerMark({ ...mark, clean: false }));
+    return durably(this.#stateFile.lowerMark({ ...mark, clean: false, cutting }));
   }
 
   /** Durably, before the next one goes: a power cut may not take them out of order, or there is a gap. */

@@ -3,6 +3,7 @@ import { assert, ProglogError } from "../base/index.ts";
 import type { Configuration } from "../base/index.ts";
 import type { Control } from "./control.ts";
 import { controlAfter, controlOf } from "./control.ts";
+import { finishCut } from "./cut.ts";
 import {
   findSegment,
   listFiles,
@@ -65,7 +66,7 @@ export interface RecoveryContext {
  * Opens a log directory: decides which segments there are, finds the end of the active one, cuts a
  * torn tail, and makes everything that is kept durable before anyone relies on it.
  *
- * The order matters: first an interrupted installation is finished, then the chain of segments is
+ * The order matters: first an interrupted installation or cut is finished, then the chain of segments is
  * checked from the newest back (each names the one before it), then the active segment is read,
  * unless a clean stop left its indexes and closing state.
  */
@@ -79,6 +80,10 @@ export async function recover(context: RecoveryContext): Promise<Recovered> {
   const isFresh = isMissing && !isLost && !found.hasState;
   if ((opened?.hard.installing ?? 0) > 0) {
     await finishInstall(context.options, opened as StateFile);
+    found = await listFiles(disk, directory);
+  }
+  if (opened?.mark?.cutting === true) {
+    await finishCut(context.options, opened, opened.mark);
     found = await listFiles(disk, directory);
   }
   const stateFile =
@@ -118,6 +123,7 @@ function markOf(segment: Segment): SyncedMark {
     segment: segment.firstIndex,
     segmentBytes: segment.sizeBytes,
     clean: false,
+    cutting: false,
   };
 }
 

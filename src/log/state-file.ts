@@ -42,7 +42,12 @@ export interface SyncedMark {
   readonly segmentBytes: number;
   /** The log was closed in order, and not appended to since. */
   readonly clean: boolean;
+  /** What follows the mark is being cut off: the rest of the work is done again at the next start. */
+  readonly cutting: boolean;
 }
+
+const CLEAN = 1;
+const CUTTING = 2;
 
 /**
  * `raft.state`: 24 KiB, allocated at once. Two copies of the hard state at 0 and 8192, written one
@@ -50,8 +55,8 @@ export interface SyncedMark {
  *
  * A copy: magic "PLRS" u32 · version u32 · checksum u32 (CRC-32 of the version and what follows) · configuration
  * bytes u16 · flags u16 (1: damaged) · sequence u64 · term u64 · vote u64 · configuration index u64 · installing u64 ·
- * configuration. The mark: magic "PLMK" u32 · version u32 · checksum u32 · clean u32 · index u64 ·
- * term u64 · next offset u64 · segment u64 · segment length u64. All little-endian.
+ * configuration. The mark: magic "PLMK" u32 · version u32 · checksum u32 · flags u32 (1: clean, 2: cutting) ·
+ * index u64 · term u64 · next offset u64 · segment u64 · segment length u64. All little-endian.
  */
 const COPY_AT = [0, 8192] as const;
 const MARK_AT = 16384;
@@ -225,7 +230,7 @@ function encodeMark(mark: SyncedMark): Uint8Array {
   const bytes = new Uint8Array(MARK_BYTES);
   putU32(bytes, 0, MARK_MAGIC);
   putU32(bytes, 4, VERSION);
-  putU32(bytes, 12, mark.clean ? 1 : 0);
+  putU32(bytes, 12, (mark.clean ? CLEAN : 0) + (mark.cutting ? CUTTING : 0));
   putU64(bytes, 16, mark.index);
   putU64(bytes, 24, mark.term);
   putU64(bytes, 32, mark.nextOffset);
@@ -239,13 +244,15 @@ function decodeMark(bytes: Uint8Array): SyncedMark | undefined {
   if (getU32(bytes, 0) !== MARK_MAGIC) return undefined;
   if (getU32(bytes, 8) !== checksum(bytes)) return undefined;
   refuseOtherVersion(getU32(bytes, 4));
+  const flags = getU32(bytes, 12);
   return {
     index: getU64(bytes, 16),
     term: getU64(bytes, 24),
     nextOffset: getU64(bytes, 32),
     segment: getU64(bytes, 40),
     segmentBytes: getU64(bytes, 48),
-    clean: getU32(bytes, 12) === 1,
+    clean: flags === CLEAN,
+    cutting: flags === CUTTING,
   };
 }
 

@@ -231,3 +231,39 @@ test("a start says STORAGE_FAILED whichever call of the disk fails", async () =>
     }
   }
 });
+
+test("a cut whose call fails, and then the power: all of it or none, never damage", async () => {
+  const cut = async (seed: number, nth: number): Promise<FaultDisk> => {
+    const disk = await newDisk(seed);
+    const log = await openOn(disk, { segmentBytesMax: 20_000 });
+    // Beyond a page: a half cut leaves whole frames behind a hole.
+    for (let i = 0; i < 40; i++) await append(log, `${i} ${"x".repeat(100)}`);
+    const keepIndex = log.lastIndex - 25;
+    disk.inject({ kind: ["sync", "truncate", "write"], nth }, { error: "EIO", keep: 100 });
+    await log.truncateBack(keepIndex + 1).catch(() => undefined);
+    await log.close().catch(() => undefined);
+    return disk;
+  };
+  for (let nth = 1; nth <= 6; nth++) {
+    for (let seed = 1; seed <= 40; seed++) {
+      const disk = await cut(seed, nth);
+      for (const crash of [
+        { keep: "random", directories: "ordered", blockBytes: 512 },
+        { keep: "random", blockBytes: 4096 },
+        { keep: "none" },
+      ] as const) {
+        const again = await openOn(disk.crash(crash), { segmentBytesMax: 20_000 });
+        const what = `call ${nth}, seed ${seed}, ${JSON.stringify(crash)}`;
+        assert.deepEqual(again.recovery.damage, [], what);
+        const { values } = await readAll(again);
+        assert.ok(
+          values.length === 40 || values.length === 15,
+          `${what}: ${values.length} records`,
+        );
+        // What comes after it has come to stay, whatever was under way before.
+        await append(again, "after");
+        await again.close();
+      }
+    }
+  }
+});
