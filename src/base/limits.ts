@@ -75,6 +75,8 @@ export const lockRoundMs = 10;
 export const freeBytesMin: number = 64 * MiB;
 /** How often free space is asked for. */
 export const freeBytesCheckIntervalMs = 1_000;
+/** And after how many bytes at the latest. */
+export const freeBytesCheckBytes: number = 4 * MiB;
 /** Share of the segments that one retention pass may delete; at least one segment. */
 export const retentionShareMax = 0.1;
 /** How often retention is considered. */

@@ -10,6 +10,8 @@ export class SpaceGuard {
   readonly reserveBytes: number;
   #freeBytes = Number.POSITIVE_INFINITY;
   #askedAt = Number.NEGATIVE_INFINITY;
+  /** Since the disk was asked. */
+  #takenBytes = 0;
   #asking: Promise<void> | undefined;
 
   constructor(options: ResolvedLogOptions) {
@@ -28,6 +30,9 @@ export class SpaceGuard {
    */
   take(bytes: number): void {
     this.#freeBytes -= bytes;
+    this.#takenBytes += bytes;
+    // Others fill the disk, too.
+    if (this.#takenBytes >= limits.freeBytesCheckBytes) void this.refresh();
   }
 
   /** Why nothing new may be appended, or undefined. Asks the disk in the background when it is time. */
@@ -49,6 +54,7 @@ export class SpaceGuard {
 
   async #ask(): Promise<void> {
     this.#askedAt = this.#options.clock.monotonic();
+    this.#takenBytes = 0;
     try {
       this.#freeBytes = await this.#options.disk.free(this.#options.directory);
     } catch (error) {

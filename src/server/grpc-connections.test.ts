@@ -12,7 +12,12 @@ import {
   PADDED,
   PREFACE,
 } from "../../test/support/http2-frames.ts";
-import { bytes, collect, LogServer, produceRequest } from "../../test/support/log-server.ts";
+import {
+  collect,
+  consumeRequest,
+  LogServer,
+  produceRequest,
+} from "../../test/support/log-server.ts";
 import { MemoryCommitLog } from "../../test/support/memory-commit-log.ts";
 import { silentObserver } from "../base/index.ts";
 import type { Observer } from "../base/index.ts";
@@ -84,7 +89,11 @@ describe("what a connection may cost", () => {
     const empty = frame(FRAME.data, PADDED, 1, Buffer.from([0]));
     const many = Buffer.concat(Array.from({ length: 10_000 }, () => empty));
     await flood(socket, () => many);
-    assert.deepEqual(cut, ["it sends frames that carry nothing"]);
+    // Node 24 ends it by itself, and sooner.
+    assert.ok(
+      cut.every((reason) => reason === "it sends frames that carry nothing"),
+      cut.join(),
+    );
     await server.client().unary("Produce", produceRequest("still here"));
   });
 
@@ -105,8 +114,10 @@ describe("what a connection may cost", () => {
     }
     stream.end();
     assert.equal((await answers).messages.length, sent);
+    // At the end of the log: what is under way to a cancelled stream is not the question here.
+    const atEnd = consumeRequest(sent);
     for (let count = 0; count < 100; count++) {
-      const cancelled = client.serverStream("ConsumeStream", bytes(""));
+      const cancelled = client.serverStream("ConsumeStream", atEnd);
       cancelled.on("error", () => undefined);
       cancelled.cancel();
     }

@@ -188,11 +188,11 @@ describe("among real agents", { concurrency: true, ...needs }, () => {
     assert.doesNotMatch(a.log + b.log, failures);
     await a.sees("mine", "alive", 1_000);
 
-    process.kill(first.pid, "SIGKILL");
+    await first.end("SIGKILL");
     await a.sees("mine", "failed");
     const second = await start(port, folder);
     await a.sees("mine", "alive");
-    process.kill(second.pid, "SIGTERM");
+    await second.end("SIGTERM");
     await a.sees("mine", "left");
     assert.equal(a.log.match(failures)?.length, 1);
     // After a leave the same name may come from elsewhere.
