@@ -90,10 +90,8 @@ describe("what a connection may cost", () => {
     const many = Buffer.concat(Array.from({ length: 10_000 }, () => empty));
     await flood(socket, () => many);
     // Node 24 ends it by itself, and sooner.
-    assert.ok(
-      cut.every((reason) => reason === "it sends frames that carry nothing"),
-      cut.join(),
-    );
+    const isOurs = Number.parseInt(process.versions.node, 10) < 24;
+    assert.deepEqual(cut, isOurs ? ["it sends frames that carry nothing"] : []);
     await server.client().unary("Produce", produceRequest("still here"));
   });
 
