@@ -10,6 +10,8 @@ export interface RunOptions {
   readonly replicas: number;
   /** How long the storm lasts, in simulated time. */
   readonly minutes: number;
+  /** The event loop has its turn after every event; without, some seeds decide so. Changes no transcript. */
+  readonly isStrict?: boolean;
 }
 
 export interface RunResult {

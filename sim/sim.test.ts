@@ -40,6 +40,12 @@ for (const subject of SUBJECTS) {
   });
 }
 
+test("the event loop's turn after every event, or after many, changes nothing", async () => {
+  const of = (isStrict: boolean): Promise<RunResult> =>
+    run({ seed: 9, subject: "replica", replicas: 5, minutes: MINUTES.replica, isStrict });
+  assert.deepEqual(await of(true), await of(false));
+});
+
 describe("the command", () => {
   const sim = (...args: string[]): string =>
     execFileSync(

@@ -1,5 +1,5 @@
 import { assert } from "../../src/base/index.ts";
-import { bytesOf, ownPage, PAGE_BYTES, resizeView, viewOf, writeView } from "./pages.ts";
+import { bytesOf, ownPage, PAGE_BYTES, readView, resizeView, viewOf, writeView } from "./pages.ts";
 import { StoredFile } from "./stored-file.ts";
 import { filesOf } from "./crash.ts";
 import type { DirectoryOperation, Node, Tree } from "./tree.ts";
@@ -21,6 +21,14 @@ export class Medium {
   /** A copy of a file's bytes. */
   bytes(path: string, side: Side = "volatile"): Uint8Array {
     return bytesOf(this.#file(path, side)[side]);
+  }
+
+  /** A copy of those from a position on; none past the end. */
+  bytesFrom(path: string, position: number, side: Side = "volatile"): Uint8Array {
+    const view = this.#file(path, side)[side];
+    const bytes = new Uint8Array(Math.max(0, view.length - position));
+    readView(view, bytes, position);
+    return bytes;
   }
 
   /** Names in a directory, sorted; empty when there is none. */

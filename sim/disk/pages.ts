@@ -77,9 +77,25 @@ export function writeView(view: View, owner: Owner, bytes: Uint8Array, position:
 export function ownPage(view: View, owner: Owner, number: number): Uint8Array {
   const page = view.pages[number];
   if (page?.owner === owner) return page.bytes;
-  const bytes = page === undefined ? new Uint8Array(PAGE_BYTES) : page.bytes.slice();
+  const bytes = freshPage();
+  if (page !== undefined) bytes.set(page.bytes);
   view.pages[number] = { bytes, owner };
   return bytes;
+}
+
+// Pages come by the slab: memory of its own for each would cost more than filling it.
+const SLAB_PAGES = 16;
+let slab = new ArrayBuffer(0);
+let slabAt = 0;
+
+function freshPage(): Uint8Array {
+  if (slabAt === slab.byteLength) {
+    slab = new ArrayBuffer(SLAB_PAGES * PAGE_BYTES);
+    slabAt = 0;
+  }
+  const page = new Uint8Array(slab, slabAt, PAGE_BYTES);
+  slabAt += PAGE_BYTES;
+  return page;
 }
 
 /** Sets the length: what is cut off reads as zeros if the view grows again. */

@@ -2,23 +2,30 @@ import {
   below,
   chance,
   type Configuration,
+  limits,
   ProglogError,
   type Random,
 } from "../../src/base/index.ts";
-import type { PeerMessage, Replica } from "../../src/replica/index.ts";
+import type { PeerMessage, Replica, ReplicaTiming } from "../../src/replica/index.ts";
 import { Watch, type StateFacts, type Violation } from "../checkers/index.ts";
 import { Nemesis, type Target } from "../faults/index.ts";
 import { violationOf } from "../outcome.ts";
 import { Network, type Swarm, type World } from "../world/index.ts";
 import { Admin } from "./admin.ts";
 import { spoil } from "./damage.ts";
-import { lastDurableIndex } from "./disk-log.ts";
 import { DIRECTORY, Machine, type Surroundings } from "./machine.ts";
 import { factsOf, watchMessage } from "./wire.ts";
 
 const SPARES = 4;
 /** Looking at a disk costs; one acknowledgement in so many is compared with it. */
-const LOOKS = 16;
+const LOOKS = 8;
+
+interface Seen {
+  readonly replicaId: number;
+  readonly role: string;
+  readonly term: number;
+  readonly commitIndex: number;
+}
 
 /** Whole replicas on machines that fail, connected by a network that fails. */
 export class ReplicaCluster implements Target {
@@ -32,7 +39,7 @@ export class ReplicaCluster implements Target {
   readonly #all: Machine[] = [];
   readonly #around: Surroundings;
   readonly #founders: Configuration;
-  readonly #lastSeen: Map<Machine, string> = new Map();
+  readonly #lastSeen: Map<Machine, Seen> = new Map();
   #ids: number;
   #sparesLeft = SPARES;
   #isCalm = false;
@@ -52,6 +59,7 @@ export class ReplicaCluster implements Target {
     this.admin = new Admin(world, () => this.leader());
     this.#around = {
       world,
+      timing: timingOf(swarm),
       segmentBytesMax: swarm.tiny ? 2_048 : 64 * 1024,
       syncMs: () => this.#syncMs(),
       send: (from, message) => this.#send(from, message),
@@ -114,12 +122,15 @@ export class ReplicaCluster implements Target {
   /** Shows the checkers who has changed. */
   observe(): void {
     for (const machine of this.#all) {
+      if (!machine.isTouched) continue;
+      machine.isTouched = false;
       const { replica, replicaId } = machine;
       if (replica === undefined) continue;
       const { role, term, commitIndex, lastIndex } = replica.status;
-      const seen = `${replicaId} ${role} ${term} ${commitIndex}`;
-      if (this.#lastSeen.get(machine) === seen) continue;
-      this.#lastSeen.set(machine, seen);
+      const seen = this.#lastSeen.get(machine);
+      const isSame = seen?.role === role && seen.term === term && seen.commitIndex === commitIndex;
+      if (isSame && seen.replicaId === replicaId) continue;
+      this.#lastSeen.set(machine, { replicaId, role, term, commitIndex });
       this.#world.note(role, replicaId, term, commitIndex);
       this.watch.observed(replicaId, stateOf(replica), factsOf(Math.max(lastIndex, commitIndex)));
     }
@@ -269,7 +280,7 @@ export class ReplicaCluster implements Target {
     if (to === undefined) return;
     watchMessage(this.watch, message, () => {
       if (from.wasSpoiled || !chance(this.#disks, 1 / LOOKS)) return undefined;
-      return lastDurableIndex(from.disk, DIRECTORY);
+      return from.durableEnd.lastIndex(from.disk);
     });
     this.#network.send(from.number, to.number, message);
   }
@@ -309,6 +320,15 @@ const NOBODY: Configuration = {
 };
 
 const FORGOTTEN: StateFacts = { role: "follower", term: 0, vote: 0, commit: 0, voters: [] };
+
+function timingOf({ tickMs }: Swarm): ReplicaTiming {
+  const per = limits.tickMs / tickMs;
+  return {
+    tickMs,
+    heartbeatTicks: Math.round(limits.heartbeatTicks * per),
+    electionTimeoutTicks: Math.round(limits.electionTimeoutTicks * per),
+  };
+}
 
 /** Votes are seen on the wire, and not here. */
 function stateOf({ status }: Replica): StateFacts {

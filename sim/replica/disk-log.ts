@@ -6,6 +6,8 @@ const HEADER_BYTES = 48;
 const FENCE = 255;
 
 export interface DiskEntry extends EntryFacts {
+  /** Where it begins in what was read. */
+  readonly at: number;
   readonly baseOffset: number;
   readonly recordCount: number;
 }
@@ -24,19 +26,54 @@ export function segmentNames(disk: FaultDisk, directory: string, side: Side): st
   return disk.medium.names(directory, side).filter((name) => name.endsWith(".log"));
 }
 
-/** The last entry of the last segment that holds one; 0 when there is none. */
-export function lastDurableIndex(disk: FaultDisk, directory: string): number {
-  for (const name of segmentNames(disk, directory, "durable").reverse()) {
-    const last = parseSegment(disk.medium.bytes(`${directory}/${name}`, "durable")).at(-1);
-    if (last !== undefined) return last.index;
-    // A segment without entries still says that everything before it was durable.
-    return Number(name.slice(0, 20)) - 1;
+/**
+ * How far a log is durable, by the bytes on its disk. Asked often, so it goes on where it was: at the
+ * last frame it knows, as long as that still has the checksum it had.
+ */
+export class DurableEnd {
+  readonly #directory: string;
+  #name = "";
+  /** Where the last known entry begins, and the word in it that tells it from any other. */
+  #at = 0;
+  #checksum = 0;
+
+  constructor(directory: string) {
+    this.#directory = directory;
   }
-  return 0;
+
+  /** The last entry of the last segment that holds one; 0 when there is none. */
+  lastIndex(disk: FaultDisk): number {
+    for (const name of segmentNames(disk, this.#directory, "durable").reverse()) {
+      const index = this.#lastIn(disk, name);
+      if (index !== undefined) return index;
+      // A segment without entries still says that everything before it was durable.
+      return Number(name.slice(0, 20)) - 1;
+    }
+    return 0;
+  }
+
+  #lastIn(disk: FaultDisk, name: string): number | undefined {
+    const path = `${this.#directory}/${name}`;
+    let at = name === this.#name ? this.#at : 0;
+    let bytes = disk.medium.bytesFrom(path, at, "durable");
+    if (
+      at > 0 &&
+      (bytes.length < HEADER_BYTES || viewOf(bytes).getUint32(4, true) !== this.#checksum)
+    ) {
+      at = 0;
+      bytes = disk.medium.bytes(path, "durable");
+    }
+    const last = parseSegment(bytes).at(-1);
+    if (last === undefined) return undefined;
+    this.#name = name;
+    this.#at = at + last.at;
+    this.#checksum = viewOf(bytes).getUint32(last.at + 4, true);
+    return last.index;
+  }
 }
 
 function parseSegment(bytes: Uint8Array): DiskEntry[] {
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const view = viewOf(bytes);
   const entries: DiskEntry[] = [];
   for (let at = 0; at + HEADER_BYTES <= bytes.length;) {
     const length = view.getUint32(at, true);
@@ -46,6 +83,7 @@ function parseSegment(bytes: Uint8Array): DiskEntry[] {
     if (crc32(bytes.subarray(at + 8, end), lengthCrc) !== view.getUint32(at + 4, true)) break;
     if (view.getUint8(at + 44) !== FENCE) {
       entries.push({
+        at,
         index: Number(view.getBigUint64(at + 8, true)),
         term: Number(view.getBigUint64(at + 16, true)),
         baseOffset: Number(view.getBigUint64(at + 24, true)),
@@ -56,4 +94,8 @@ function parseSegment(bytes: Uint8Array): DiskEntry[] {
     at = end;
   }
   return entries;
+}
+
+function viewOf(bytes: Uint8Array): DataView {
+  return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }

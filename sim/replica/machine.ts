@@ -6,8 +6,14 @@ import {
   type Random,
 } from "../../src/base/index.ts";
 import { Log } from "../../src/log/index.ts";
-import { type PeerMessage, ProducerTable, Replica } from "../../src/replica/index.ts";
+import {
+  type PeerMessage,
+  ProducerTable,
+  Replica,
+  type ReplicaTiming,
+} from "../../src/replica/index.ts";
 import { FaultDisk } from "../disk/index.ts";
+import { DurableEnd } from "./disk-log.ts";
 import type { World } from "../world/index.ts";
 
 /** Where a replica keeps its log. */
@@ -17,6 +23,7 @@ export const DIRECTORY = "/data/logs/default";
 export interface Surroundings {
   readonly world: World;
   readonly segmentBytesMax: number;
+  readonly timing: Partial<ReplicaTiming>;
   syncMs(): number;
   send(from: Machine, message: PeerMessage): void;
   /** The process ended by itself: its disk failed. */
@@ -39,6 +46,9 @@ export class Machine {
   log: Log | undefined;
   /** It has been damaged, or lost its disk: counted against the atlas for the rest of the run. */
   wasSpoiled = false;
+  /** Something has happened here since somebody last looked. */
+  isTouched = false;
+  readonly durableEnd: DurableEnd = new DurableEnd(DIRECTORY);
   readonly #around: Surroundings;
   readonly #random: Random;
   readonly #clock: Clock;
@@ -65,6 +75,7 @@ export class Machine {
   start(initial: Configuration): void {
     if (this.#isUp) return;
     this.#isUp = true;
+    this.isTouched = true;
     this.#life += 1;
     const life = this.#life;
     this.#open(initial, life).catch((error: unknown) => {
@@ -117,7 +128,10 @@ export class Machine {
   #run(life: number, action: () => void, isClient = false): void {
     if (life !== this.#life) return;
     if (this.#pausedUntilMs > this.#around.world.nowMs) this.#waiting.push({ action, isClient });
-    else action();
+    else {
+      this.isTouched = true;
+      action();
+    }
   }
 
   /** Wall clocks are off by some milliseconds; timers belong to a life. */
@@ -181,6 +195,7 @@ export class Machine {
       replicaId: this.replicaId,
       describe: () => this.#describe(),
       clock,
+      timing: this.#around.timing,
       random: this.#random,
       schedule: (task) => void clock.after(0, task),
       peers: {

@@ -12,14 +12,19 @@ import {
   type RunOptions,
   type RunResult,
 } from "../outcome.ts";
-import { drawSwarm, World } from "../world/index.ts";
+import { drawSwarm, Turn, World } from "../world/index.ts";
 import { ReplicaClients } from "./clients.ts";
 import { ReplicaCluster } from "./cluster.ts";
 import { drain } from "./drain.ts";
 
+/** One seed in so many looks for rejections that nobody awaits after every event. */
+const STRICT_SEEDS = 8;
+
 /** One run of the whole replica: storm, calm, agreement, everything read, the history checked. */
-export async function runReplica({ seed, replicas, minutes }: RunOptions): Promise<RunResult> {
+export async function runReplica(options: RunOptions): Promise<RunResult> {
+  const { seed, replicas, minutes } = options;
   const world = new World(seed * 16 + replicas + 8);
+  const turn = new Turn(options.isStrict ?? seed % STRICT_SEEDS === 0);
   const swarm = drawSwarm(world.random("swarm"));
   const cluster = new ReplicaCluster(world, swarm, replicas);
   const clients = new ReplicaClients(world, cluster, swarm);
@@ -31,7 +36,7 @@ export async function runReplica({ seed, replicas, minutes }: RunOptions): Promi
       try {
         if (!world.step(untilMs)) return;
         events += 1;
-        await drained();
+        await turn.end();
         cluster.observe();
       } catch (error) {
         violations.push(violationOf(error));
@@ -54,6 +59,7 @@ export async function runReplica({ seed, replicas, minutes }: RunOptions): Promi
     }
     await runUntil(world.nowMs + 3_000, () => false);
     if (violations.length === 0) await judge(cluster, clients, runUntil, world);
+    await turn.loop();
   } finally {
     restore();
   }
@@ -101,11 +107,6 @@ async function judge(
       leaders: watch.elections.leaders.size,
     }),
   );
-}
-
-/** When everything that waits for nothing but its turn has had it. */
-function drained(): Promise<void> {
-  return new Promise((resolve) => void setImmediate(resolve));
 }
 
 /** Broken assertions inside promises that nobody awaits are found all the same. */

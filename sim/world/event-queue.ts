@@ -54,6 +54,6 @@ export class EventQueue {
   }
 }
 
-function isBefore(a: Scheduled, b: Scheduled): boolean {
+export function isBefore(a: Scheduled, b: Scheduled): boolean {
   return a.at < b.at || (a.at === b.at && a.number < b.number);
 }

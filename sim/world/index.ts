@@ -11,4 +11,5 @@
 export { Network, type NetworkOptions } from "./network.ts";
 export { drawSwarm, type Swarm } from "./swarm.ts";
 export { hashText } from "./transcript.ts";
+export { Turn } from "./turn.ts";
 export { World } from "./world.ts";

@@ -20,6 +20,8 @@ export interface Swarm {
   readonly load: number;
   /** Rare paths made likely: tiny segments, tiny messages, early compaction. */
   readonly tiny: boolean;
+  /** How finely replicas tell time: heartbeats and elections take the same time all the same. */
+  readonly tickMs: number;
 }
 
 /** A run draws its own mixture: one with everything in it would hide what only two faults show. */
@@ -47,5 +49,6 @@ export function drawSwarm(random: Random): Swarm {
     diskErrors: rate(0.3, 3),
     load: pick([2, 5, 10, 20]),
     tiny: chance(random, 0.4),
+    tickMs: pick([10, 25, 50, 50]),
   };
 }

@@ -1,5 +1,6 @@
 import { assert, seededRandom, type Clock, type Random } from "../../src/base/index.ts";
-import { EventQueue, type Scheduled } from "./event-queue.ts";
+import { EventQueue, isBefore, type Scheduled } from "./event-queue.ts";
+import { Fifo } from "./fifo.ts";
 import { hashText, Transcript } from "./transcript.ts";
 
 /** When the simulated years begin: 2026-01-01, so that stamps look like stamps. */
@@ -14,6 +15,8 @@ export class World {
   readonly seed: number;
   readonly transcript: Transcript = new Transcript();
   readonly #queue: EventQueue = new EventQueue();
+  /** What happens still at this moment, in order: a queue of its own, because it is half of everything. */
+  readonly #now: Fifo<Scheduled> = new Fifo();
   #nowMs = 0;
   #scheduled = 0;
 
@@ -35,7 +38,8 @@ export class World {
   after(ms: number, action: () => void): () => void {
     assert(ms >= 0, "nothing is scheduled in the past");
     const event: Scheduled = { at: this.#nowMs + ms, number: ++this.#scheduled, action };
-    this.#queue.push(event);
+    if (ms === 0) this.#now.push(event);
+    else this.#queue.push(event);
     return () => (event.action = undefined);
   }
 
@@ -55,12 +59,13 @@ export class World {
   /** Makes the next event happen if it is due by `untilMs`; false, with time there, when none is. */
   step(untilMs: number): boolean {
     for (;;) {
-      const next = this.#queue.peek();
+      const next = this.#next();
       if (next === undefined || next.at > untilMs) {
         this.#nowMs = Math.max(this.#nowMs, untilMs);
         return false;
       }
-      this.#queue.pop();
+      if (next === this.#now.peek()) this.#now.shift();
+      else this.#queue.pop();
       const { action } = next;
       if (action === undefined) continue;
       this.#nowMs = next.at;
@@ -68,5 +73,12 @@ export class World {
       action();
       return true;
     }
+  }
+
+  #next(): Scheduled | undefined {
+    const now = this.#now.peek();
+    const later = this.#queue.peek();
+    if (now === undefined || later === undefined) return now ?? later;
+    return isBefore(later, now) ? later : now;
   }
 }

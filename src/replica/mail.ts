@@ -44,9 +44,9 @@ export class Mail {
       this.#markersSentAt.set(to, this.#parts.clock.monotonic());
     }
     const freeBytes = this.#freeBytesHere();
-    const addressed = { kind: "raft", log: this.#parts.name, from, to, freeBytes } as const;
+    const { name: log } = this.#parts;
     if (message.kind !== "appendEntries" || message.entries.length === 0) {
-      this.#peers.send({ ...addressed, message, entries: NO_ENTRIES });
+      this.#peers.send({ kind: "raft", log, from, to, freeBytes, message, entries: NO_ENTRIES });
       return;
     }
     const entries = message.entries.map((entry) => {
@@ -54,7 +54,8 @@ export class Mail {
       assert(shape !== undefined, "an entry has its place before it is sent");
       return shape;
     });
-    this.#peers.send({ ...addressed, message: { ...message, entries: [] }, entries });
+    const bare = { ...message, entries: [] };
+    this.#peers.send({ kind: "raft", log, from, to, freeBytes, message: bare, entries });
   }
 
   /** Gives a message to the core, unless what came with it does not continue the log. */

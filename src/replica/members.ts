@@ -68,7 +68,14 @@ export class Members {
     this.#changes = this.#changes.filter(({ index }) => index > commitIndex);
   }
 
-  /** Leadership is lost, or everything is over. */
+  /** Who asked for a change learns that nobody knows what became of it. */
+  leadershipLost(): void {
+    // Roles change often, and errors with their stacks are dear.
+    if (this.#changes.length === 0) return;
+    this.fail(new ProglogError("UNAVAILABLE", "leadership was lost"));
+  }
+
+  /** Everything is over. */
   fail(error: ProglogError): void {
     const changes = this.#changes;
     this.#changes = [];

@@ -325,7 +325,7 @@ export class Replica implements AsyncDisposable {
   #roleChanged(): void {
     this.#loop.roleChanged();
     if (this.#consensus.isLeader) return;
-    this.#members.fail(new ProglogError("UNAVAILABLE", "leadership was lost"));
+    this.#members.leadershipLost();
   }
 
   #confirmed(reads: readonly ReadState[]): void {
