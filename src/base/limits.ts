@@ -365,6 +365,11 @@ export const peerCopyBytesMax: number = 4 * KiB;
 /** A connection is asked for a sign of life so often, and cut after so many questions without answer. */
 export const peerPingIntervalMs = 1_000;
 export const peerPingsMissedMax = 5;
+/** A call between servers, or its reply; less than what an idle connection may hold. */
+export const peerCallBytesMax: number = 4 * MiB;
+/** Calls to other servers that wait for an answer, and calls of one server that are being answered. */
+export const peerCallsMax = 1_024;
+export const peerCallsServedMax = 64;
 /** Pause after a failed dial: it doubles, with jitter, up to the second; a refusal waits that long at once. */
 export const peerRetryMsMin = 50;
 export const peerRetryMsMax = 2_000;

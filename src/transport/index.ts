@@ -16,7 +16,8 @@
  * layout of messages, `peer-frame` what is around them, `peer-hello` and `peer-greeting` who may speak;
  * `PeerLinks` dials and sends, `PeerListener` takes what the port has told apart. Entries travel as the
  * bytes that the log keeps; what they are, a `LogWire` knows. What waits is bounded and then lost: Raft
- * says again what matters. A message is believed to come from whom the hello named, and nobody else.
+ * says again what matters. What servers ask each other besides, `PeerCalls` asks over the same links, once,
+ * and knows whether it may have arrived. A message is believed to come from whom the hello named, and nobody else.
  *
  * Invariants: a connection is handed over once, with all its bytes still to be read; until then it
  * is bounded in time, and afterwards it is still cut when the port is closed.
@@ -32,6 +33,8 @@ export { IpcLog } from "./ipc-log.ts";
 export type { IpcAnswer, IpcEvent, IpcKeyReport, IpcMembership } from "./ipc-port.ts";
 export { IpcServer, type IpcServerOptions } from "./ipc-server.ts";
 export * from "./mux.ts";
+export { PEER_METHODS, PeerCalls } from "./peer-calls.ts";
+export type { PeerCallOptions, PeerCallsOptions, PeerHandler, PeerMethod } from "./peer-calls.ts";
 export type { PeerRole, Refused } from "./peer-greeting.ts";
 export { RAFT_ALPN } from "./peer-hello.ts";
 export type { Hello, HelloAnswer, PeerIdentity, Refusal } from "./peer-hello.ts";

@@ -13,6 +13,8 @@ export const RAFT_MAGIC: Uint8Array = Uint8Array.of(0xb1, 0x50, 0x4c, 0x52);
 export interface Frame {
   readonly parts: readonly Uint8Array[];
   readonly bytes: number;
+  /** Told when it was dropped before a byte of it had left. */
+  readonly onLost?: (() => void) | undefined;
 }
 
 /** A frame around a body in pieces, the first of which leaves `FRAME_HEAD_BYTES` in front. */
@@ -22,7 +24,8 @@ export function sealFrame(parts: readonly [Uint8Array, ...Uint8Array[]]): Frame 
   for (const part of parts) bytes += part.length;
   putU32(first, 0, bytes - FRAME_HEAD_BYTES);
   let checksum = crc32(first.subarray(FRAME_HEAD_BYTES), crc32(first.subarray(0, 4)));
-  for (const part of others) checksum = crc32(part, checksum);
+  // Of no bytes at all zlib may say 0, whatever was before them.
+  for (const part of others) if (part.length > 0) checksum = crc32(part, checksum);
   putU32(first, 4, checksum);
   return { parts, bytes };
 }

@@ -13,6 +13,8 @@ export interface LaneParts {
   readonly onAnswer: (answer: HelloAnswer) => void;
   /** Something that was to be sent is lost. */
   readonly onUnreachable: () => void;
+  /** A connection that was open has ended. */
+  readonly onEnded: () => void;
   readonly clock: Clock;
   readonly random: Random;
   readonly observer: Observer;
@@ -49,7 +51,7 @@ export class PeerLane {
 
   send(frame: Frame): void {
     if (this.#state === "away" || this.#isClosed) {
-      this.#lost(1);
+      this.#lost([frame]);
       return;
     }
     this.#queue.push(frame);
@@ -67,22 +69,25 @@ export class PeerLane {
 
   /** What the socket holds counts too: it waits as well. */
   #makeRoom(): void {
-    let dropped = 0;
+    const dropped: Frame[] = [];
     const inSocket = this.#connection?.waitingBytes ?? 0;
     while (
       this.#queue.length > limits.peerQueueMessagesMax ||
       (this.#queue.length > 1 && this.#queueBytes + inSocket > limits.peerQueueBytesMax)
     ) {
-      this.#queueBytes -= this.#queue.shift()?.bytes ?? 0;
-      dropped += 1;
+      const oldest = this.#queue.shift();
+      if (oldest === undefined) break;
+      this.#queueBytes -= oldest.bytes;
+      dropped.push(oldest);
     }
     this.#lost(dropped);
   }
 
-  #lost(messages: number): void {
-    if (messages === 0) return;
-    this.#parts.observer.count("peer_messages_dropped_total", messages);
+  #lost(frames: readonly Frame[]): void {
+    if (frames.length === 0) return;
+    this.#parts.observer.count("peer_messages_dropped_total", frames.length);
     if (!this.#isClosed) this.#parts.onUnreachable();
+    for (const { onLost } of frames) onLost?.();
   }
 
   #pump(): void {
@@ -105,10 +110,11 @@ export class PeerLane {
       const reason = await this.#connect();
       this.#connection = undefined;
       this.#state = "away";
-      const lost = this.#queue.length;
+      const lost = this.#queue;
       this.#queue = [];
       this.#queueBytes = 0;
       this.#lost(lost);
+      if (this.#wasOpen()) this.#parts.onEnded();
       if (this.#hasEnded()) break;
       this.#complain(reason);
       await this.#pause();
@@ -118,6 +124,10 @@ export class PeerLane {
   /** Asked again after each wait. */
   #hasEnded(): boolean {
     return this.#isClosed;
+  }
+
+  #wasOpen(): boolean {
+    return this.#openedAt !== undefined;
   }
 
   /** One connection from its dial to its end; resolves with the reason. */

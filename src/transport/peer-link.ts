@@ -37,6 +37,8 @@ export interface PeerLinkOptions<Entry> {
   readonly dial?: PeerDial | undefined;
   /** A message to this replica was lost on our side. May be called from within `send`. */
   readonly onUnreachable?: ((member: ConfigurationMember) => void) | undefined;
+  /** The connection for data was open and has ended: what had left on it may be lost. */
+  readonly onEnded?: ((member: ConfigurationMember) => void) | undefined;
   /** What a peer said to our hello: who it is, or why it will not have us. */
   readonly onAnswer?: ((member: ConfigurationMember, answer: HelloAnswer) => void) | undefined;
   readonly clock?: Clock | undefined;
@@ -54,7 +56,7 @@ export class PeerLink<Entry extends { readonly payload: Uint8Array }> implements
   constructor(member: ConfigurationMember, options: PeerLinkOptions<Entry>) {
     this.member = member;
     this.#codec = new RaftCodec(options.wire);
-    const { identity, log, resolve, dial = dialPlain, onUnreachable, onAnswer } = options;
+    const { identity, log, resolve, dial = dialPlain, onUnreachable, onEnded, onAnswer } = options;
     const { clock = systemClock, random = systemRandom, observer = silentObserver } = options;
     const laneTo = (lane: Lane): PeerLane =>
       new PeerLane({
@@ -69,6 +71,9 @@ export class PeerLink<Entry extends { readonly payload: Uint8Array }> implements
         dial: async (signal) => dial(await resolve(member), { name: member.name, signal }),
         onAnswer: (answer) => onAnswer?.(member, answer),
         onUnreachable: () => onUnreachable?.(member),
+        onEnded: () => {
+          if (lane === "data") onEnded?.(member);
+        },
         clock,
         random,
         observer,
@@ -81,11 +86,14 @@ export class PeerLink<Entry extends { readonly payload: Uint8Array }> implements
     return this.#lanes.control.isOpen && this.#lanes.data.isOpen;
   }
 
-  /** Puts a message on its way, or drops it; never waits. */
-  send(message: PeerMessage<Entry>): void {
+  /**
+   * Puts a message on its way, or drops it; never waits. `onLost` is told when no byte of it has left;
+   * it may be called from within.
+   */
+  send(message: PeerMessage<Entry>, onLost?: () => void): void {
     const frame = this.#codec.encode(message);
     assert(frame.bytes <= limits.peerFrameBytesMax, "a message fits into a frame");
-    this.#lanes[laneOf(message)].send(frame);
+    this.#lanes[laneOf(message)].send(onLost === undefined ? frame : { ...frame, onLost });
   }
 
   async close(): Promise<void> {

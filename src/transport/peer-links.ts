@@ -12,10 +12,23 @@ export class PeerLinks<Entry extends { readonly payload: Uint8Array }> implement
   /** Those who dialled us and are no members here, the longest known first. */
   readonly #learned = new Map<ReplicaId, PeerLink<Entry>>();
   readonly #closing = new Set<Promise<void>>();
+  readonly #listeners = new Set<(replicaId: ReplicaId) => void>();
   #isClosed = false;
 
   constructor(options: PeerLinkOptions<Entry>) {
-    this.#options = options;
+    this.#options = {
+      ...options,
+      onEnded: (member) => {
+        options.onEnded?.(member);
+        for (const listener of this.#listeners) listener(member.replicaId);
+      },
+    };
+  }
+
+  /** Calls back when a connection for data has ended; the result unsubscribes. */
+  onEnded(listener: (replicaId: ReplicaId) => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
   }
 
   /** Whom to have links to, from now on; links to others are closed. */
@@ -47,11 +60,18 @@ export class PeerLinks<Entry extends { readonly payload: Uint8Array }> implement
     }
   }
 
-  /** Takes a message on its way, without waiting; one to a stranger is dropped. */
-  send(message: PeerMessage<Entry>): void {
+  /**
+   * Takes a message on its way, without waiting; one to a stranger is dropped. `onLost` is told when it
+   * certainly did not leave this server.
+   */
+  send(message: PeerMessage<Entry>, onLost?: () => void): void {
     const link = this.#members.get(message.to) ?? this.#learned.get(message.to);
-    if (link === undefined) this.#options.observer?.count("peer_messages_dropped_total");
-    else link.send(message);
+    if (link !== undefined) {
+      link.send(message, onLost);
+      return;
+    }
+    this.#options.observer?.count("peer_messages_dropped_total");
+    onLost?.();
   }
 
   /** Whether both connections to a replica are there. */

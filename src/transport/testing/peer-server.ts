@@ -23,7 +23,7 @@ export interface PeerServerOptions {
   readonly log?: string;
   readonly identify?: (socket: Socket) => PeerRole;
   readonly refuses?: (hello: Hello) => Refused | undefined;
-  readonly handle?: (message: Message) => void | Promise<void>;
+  readonly handle?: (message: Message, hello: Hello) => void | Promise<void>;
   readonly clock?: Clock;
   readonly observer?: Observer;
   readonly dial?: PeerDial;
@@ -60,9 +60,9 @@ export class PeerServer implements AsyncDisposable {
       identify: options.identify ?? (() => ({ kind: "anyPeer" })),
       refuses: options.refuses,
       onHello: (hello) => void this.hellos.push(hello),
-      handle: (message) => {
+      handle: (message, hello) => {
         this.received.push(message);
-        return options.handle?.(message);
+        return options.handle?.(message, hello);
       },
       onFailure: (_hello, error) => void this.failures.push(error.code),
     });
