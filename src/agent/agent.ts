@@ -3,8 +3,10 @@ import { Tails } from "../server/index.ts";
 import type { CommitLog } from "../server/index.ts";
 import type { Disk } from "../log/index.ts";
 import type { Membership } from "../membership/index.ts";
+import type { Replica, ReplicaTiming } from "../replica/index.ts";
+import { Cluster, LOG_NAME } from "./cluster.ts";
 import { completeConfig } from "./config.ts";
-import { openDataLog, startReplica } from "./data-log.ts";
+import { openDataLog } from "./data-log.ts";
 import { Doors } from "./doors.ts";
 import { hearingSyncs, startObservation } from "./observation.ts";
 import type { ObservationOptions } from "./observation.ts";
@@ -18,12 +20,15 @@ import { Status } from "./status.ts";
 
 export interface AgentOptions extends ObservationOptions {
   /**
-   * Told once when the disk failed. Nothing can be acknowledged any more, and another try would lie:
-   * the process is expected to end at once, without `close`.
+   * Told once when this server can go on no more: the disk failed, so that nothing can be
+   * acknowledged and another try would lie, or it was removed from its cluster. The process is
+   * expected to end at once, without `close`.
    */
   readonly onFailure?: ((error: ProglogError) => void) | undefined;
   /** Absent: the real one. Only on the real one is the data directory locked. */
   readonly disk?: Disk | undefined;
+  /** The beat of the replica, where the usual one does not fit. */
+  readonly timing?: Partial<ReplicaTiming> | undefined;
   /** Ends the start; what had started is stopped again. Has no meaning afterwards. */
   readonly signal?: AbortSignal | undefined;
 }
@@ -41,7 +46,9 @@ export interface Agent extends AsyncDisposable {
   readonly membership: Membership;
   /** The log itself, for a program that embeds the server. */
   readonly commitLog: CommitLog;
-  /** Takes nothing new, answers what has begun, makes it durable, and lets go of everything. */
+  /** Its part in the cluster: who leads, who takes part, and changes of that. */
+  readonly replica: Replica;
+  /** Lets another one lead, takes nothing new, answers what has begun, makes it durable, and lets go of everything. */
   close(): Promise<void>;
 }
 
@@ -76,31 +83,32 @@ async function start(config: AgentConfig, options: AgentOptions, parts: Parts): 
   const onFailure = (error: ProglogError): void => status.failed(error);
   let observedLog: ObservedLog | undefined;
   const heard = hearingSyncs(observer, (seconds) => observedLog?.synced(seconds));
-  const data = await openDataLog(config, { observer: heard, disk, onFailure });
+  const data = await openDataLog(config, { observer: heard, disk, onFailure, ...startsAs(config) });
   parts.started(() => data.close());
   status.opened(data);
   signal?.throwIfAborted();
 
-  const replica = await startReplica(data, () => status.describe(), observer);
-  parts.started(() => replica.close());
-  await replica.setRetention(config);
+  const { clusterName, name, replicaId } = data.directory.meta;
+  const security = await Security.open(config, { clusterName, logName: LOG_NAME, observer });
+  parts.started(() => {
+    security.close();
+    return Promise.resolve();
+  });
+  const { timing } = options;
+  const cluster = await Cluster.start(data, { security, status, observer, onFailure, timing });
+  parts.started(() => cluster.close());
+  const { replica } = cluster;
+  if (cluster.isAlone) await replica.setRetention(config);
   signal?.throwIfAborted();
 
   // Without telemetry nothing stands between the services and the log.
   if (telemetry.render !== undefined) observedLog = new ObservedLog(replica, observer);
   const commitLog = observedLog ?? replica;
-  const { clusterName } = data.directory.meta;
-  const security = await Security.open(config, { clusterName, logName: commitLog.name, observer });
-  parts.started(() => {
-    security.close();
-    return Promise.resolve();
-  });
-  signal?.throwIfAborted();
-
   const tails = new Tails(commitLog);
   const doors = new Doors(config, {
     tails,
     security,
+    peers: cluster.links.protocol,
     observer,
     readiness: () => status.readiness,
     calls: observesCalls ? observer : undefined,
@@ -120,11 +128,14 @@ async function start(config: AgentConfig, options: AgentOptions, parts: Parts): 
   const { rpcAddress, httpAddress } = doors;
   signal?.throwIfAborted();
 
-  const { name, replicaId } = data.directory.meta;
   const facts = { name, replicaId, ...status.advertised(rpcAddress, httpAddress) };
   const gossip = await AgentGossip.start(config, facts, { observer, onConflictLost: onFailure });
   parts.started(() => gossip.close());
   signal?.throwIfAborted();
+  cluster.begin(gossip.membership, facts.rpcAddress);
+  // From here on the end is: not ready any more, another one leads, what has begun is answered.
+  parts.started(() => doors.drain());
+  parts.started(() => cluster.retire());
 
   status.onChange((isReady) => doors.setServing(isReady));
   status.listening(rpcAddress, httpAddress);
@@ -136,5 +147,15 @@ async function start(config: AgentConfig, options: AgentOptions, parts: Parts): 
   const { dataDir } = config;
   const { membership, address: gossipAddress } = gossip;
   const addresses = { rpcAddress, httpAddress, gossipAddress };
-  return { ...addresses, dataDir, commitLog, membership, close, [Symbol.asyncDispose]: close };
+  const inside = { commitLog, membership, replica };
+  return { ...addresses, dataDir, ...inside, close, [Symbol.asyncDispose]: close };
+}
+
+/**
+ * Whether a server has others, and what it does where nothing is yet: told to look for others and not
+ * to make a cluster, it waits to be taken into theirs.
+ */
+function startsAs({ startJoinAddrs, bootstrap }: AgentConfig) {
+  const hasOthers = startJoinAddrs.length > 0;
+  return { hasOthers, waitsIfNew: hasOthers && !bootstrap };
 }

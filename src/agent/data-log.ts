@@ -1,12 +1,12 @@
 import { access } from "node:fs/promises";
 import * as path from "node:path";
 import { gunzipBounded } from "../api/index.ts";
-import { ProglogError, soleVoter } from "../base/index.ts";
+import { NOBODY, ProglogError, soleVoter } from "../base/index.ts";
 import type { Observer } from "../base/index.ts";
 import { Log, openDataDirectory } from "../log/index.ts";
 import type { DataDirectory, Disk } from "../log/index.ts";
 import { ProducerTable, Replica } from "../replica/index.ts";
-import type { ServerDescription } from "../replica/index.ts";
+import type { ReplicaOptions } from "../replica/index.ts";
 import type { AgentConfig } from "./settings.ts";
 import { defaultNodeName } from "./settings.ts";
 
@@ -23,6 +23,8 @@ export interface DataLogOptions {
   readonly disk?: Disk | undefined;
   /** Others take part, who give back what this server lost: an emptied log begins as damaged. */
   readonly hasOthers?: boolean | undefined;
+  /** A new directory makes no cluster of one: it waits to be taken into another. */
+  readonly waitsIfNew?: boolean | undefined;
   /** Refuse a directory in which there is no log, instead of making one. */
   readonly mustExist?: boolean | undefined;
   /** Look only: every file stays as it is. */
@@ -47,7 +49,7 @@ export async function openDataLog(
   options: DataLogOptions = {},
 ): Promise<DataLog> {
   const { observer, onFailure, disk, hasOthers = false } = options;
-  const { mustExist = false, readOnly = false } = options;
+  const { mustExist = false, readOnly = false, waitsIfNew = false } = options;
   if (mustExist) await refuseEmpty(settings.dataDir);
   const directory = await openDataDirectory(settings.dataDir, {
     name: settings.nodeName || undefined,
@@ -55,15 +57,17 @@ export async function openDataLog(
     nameIfNew: defaultNodeName(),
     disk,
     readOnly,
+    waitsIfNew,
   });
   try {
-    const { name, replicaId } = directory.meta;
+    const { name, replicaId, clusterId } = directory.meta;
+    const alone = { configuration: soleVoter({ replicaId, name }), vote: replicaId };
     const ifLost = hasOthers ? "damaged" : "refuse";
     const producers = new ProducerTable();
     const log = await Log.open({
       directory: directory.logDirectory("default"),
       state: producers,
-      initial: { configuration: soleVoter({ replicaId, name }), vote: replicaId },
+      initial: clusterId === "" ? { configuration: NOBODY, vote: 0 } : alone,
       ifMissing: directory.fresh ? "make" : ifLost,
       segmentBytesMax: settings.segmentBytes,
       fsync: settings.fsync === "always",
@@ -100,9 +104,8 @@ async function refuseEmpty(directory: string): Promise<void> {
 /** The replica over an opened log: what appends go through, with or without a server. */
 export function startReplica(
   { log, producers, directory }: DataLog,
-  describe: () => ServerDescription,
-  observer?: Observer,
+  options: Pick<ReplicaOptions, "describe" | "describePeer" | "peers" | "observer" | "timing">,
 ): Promise<Replica> {
   const { replicaId } = directory.meta;
-  return Replica.start({ log, producers, replicaId, describe, gunzip: gunzipBounded, observer });
+  return Replica.start({ log, producers, replicaId, gunzip: gunzipBounded, ...options });
 }

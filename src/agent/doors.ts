@@ -15,6 +15,8 @@ export interface DoorsOptions extends Pick<HttpGatewayOptions, "readiness" | "me
   /** Hears of every call; absent: nobody does. */
   readonly calls: CallObserver | undefined;
   readonly security: Security;
+  /** What other servers speak, on the same port as gRPC. */
+  readonly peers: Protocol;
 }
 
 /** Where clients come in: one port for gRPC and HTTP/1.1, and perhaps one for HTTP alone. */
@@ -25,6 +27,8 @@ export class Doors {
   readonly #grpc: GrpcServer;
   readonly #gateway: HttpGateway;
   readonly #security: Security;
+  readonly #peers: Protocol;
+  #draining: Promise<unknown> | undefined;
   #mux: Mux | undefined;
   #httpMux: Mux | undefined;
   #rpcAddress = "";
@@ -35,6 +39,7 @@ export class Doors {
     this.#observer = options.observer;
     this.#host = parseAddress(config.bindAddr)?.host ?? "";
     this.#security = options.security;
+    this.#peers = options.peers;
     const { tails, observer, calls } = options;
     const { gate } = options.security;
     this.#grpc = new GrpcServer({ tails, observer, calls, gate });
@@ -66,7 +71,7 @@ export class Doors {
     const { rpcPort, httpPort } = this.#config;
     const http = http1Protocol(this.#gateway.server);
     const grpc = http2Protocol((socket) => this.#grpc.accept(socket));
-    this.#mux = await this.#listen(rpcPort, [grpc, http]);
+    this.#mux = await this.#listen(rpcPort, [this.#peers, grpc, http]);
     this.#rpcAddress = this.#addressOf(this.#mux.address);
     if (httpPort !== 0) {
       this.#httpMux = await this.#listen(httpPort === "auto" ? 0 : httpPort, [http]);
@@ -80,12 +85,21 @@ export class Doors {
     this.#grpc.setServing(isServing);
   }
 
-  /** Takes nothing new, answers what has begun, and cuts what is left. */
+  /** Takes nothing new, and answers what has begun; other servers are heard until the end. */
+  async drain(): Promise<void> {
+    for (const port of this.#ports) port.stop();
+    this.#draining ??= Promise.all([this.#gateway.close(), this.#grpc.drain()]);
+    await this.#draining;
+  }
+
+  /** The same, and cuts what is left. */
   async close(): Promise<void> {
-    const ports = [this.#mux, this.#httpMux].filter((port) => port !== undefined);
-    for (const port of ports) port.stop();
-    await Promise.all([this.#gateway.close(), this.#grpc.drain()]);
-    await Promise.all(ports.map((port) => port.close()));
+    await this.drain();
+    await Promise.all(this.#ports.map((port) => port.close()));
+  }
+
+  get #ports(): readonly Mux[] {
+    return [this.#mux, this.#httpMux].filter((port) => port !== undefined);
   }
 
   #listen(port: number, protocols: readonly Protocol[]): Promise<Mux> {

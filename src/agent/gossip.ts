@@ -14,6 +14,7 @@ import {
   resolveHost,
   serfCodec,
 } from "../transport/index.ts";
+import { REPLICA_ROLE, TAG } from "./peer-addresses.ts";
 import type { AgentConfig } from "./settings.ts";
 import { formatAddress, isLoopback, parseAddress } from "./values.ts";
 
@@ -143,11 +144,12 @@ async function advertised(config: AgentConfig, bound: Address): Promise<Address>
 function tagsOf(config: AgentConfig, facts: ServerFacts): Tags {
   const { advertiseExternalAddr } = config;
   return {
-    role: "replica",
-    replica_id: String(facts.replicaId),
-    rpc_addr: facts.rpcAddress,
-    ...(facts.httpAddress === "" ? {} : { http_addr: facts.httpAddress }),
-    ...(advertiseExternalAddr === "" ? {} : { external_addr: advertiseExternalAddr }),
+    [TAG.role]: REPLICA_ROLE,
+    [TAG.replicaId]: String(facts.replicaId),
+    [TAG.rpcAddress]: facts.rpcAddress,
+    ...(facts.httpAddress === "" ? {} : { [TAG.httpAddress]: facts.httpAddress }),
+    ...(advertiseExternalAddr === "" ? {} : { [TAG.externalAddress]: advertiseExternalAddr }),
+    ...(config.fsync === "always" ? {} : { [TAG.fsync]: config.fsync }),
   };
 }
 

@@ -85,6 +85,11 @@ export class Security implements Disposable {
     return server && believing(server.value, peer?.value);
   }
 
+  /** What is shown to other servers, and who is believed to be one, when we dial. */
+  get dialContext(): SecureContextOptions | undefined {
+    return this.#peerContext ?? this.context;
+  }
+
   /** The name that the certificate at the other end gives to a server of this cluster. */
   peerOf(socket: Duplex): string | undefined {
     const { identity } = this.#authorizer.callerOf(socket);

@@ -13,7 +13,11 @@ export class Status {
   #data: DataLog | undefined;
   #rpcAddress = "";
   #httpAddress = "";
+  /** Why the process is not ready: it starts, ends, or has failed. */
   #reason: string | undefined = "the server is starting";
+  /** Why it stands where it may not be given work. */
+  #standing: string | undefined;
+  #wasReady = false;
   #listener: ((isReady: boolean) => void) | undefined;
 
   constructor(config: AgentConfig, onFailure: ((error: ProglogError) => void) | undefined) {
@@ -25,7 +29,13 @@ export class Status {
     this.#data = data;
   }
 
-  /** Everything runs: from now on the server is ready. */
+  /** Why this server, among the others, may not be given work; undefined when it may. */
+  stands(reason: string | undefined): void {
+    this.#standing = reason;
+    this.#tell();
+  }
+
+  /** Everything runs: from now on the server is ready, if it stands well. */
   listening(rpcAddress: string, httpAddress: string | undefined): void {
     const advertised = this.advertised(rpcAddress, httpAddress);
     this.#rpcAddress = advertised.rpcAddress;
@@ -57,11 +67,13 @@ export class Status {
   /** Called at once, and at each change. */
   onChange(listener: (isReady: boolean) => void): void {
     this.#listener = listener;
-    listener(this.readiness.ready);
+    this.#wasReady = this.readiness.ready;
+    listener(this.#wasReady);
   }
 
   get readiness(): Readiness {
-    return this.#reason === undefined ? { ready: true } : { ready: false, reason: this.#reason };
+    const reason = this.#reason ?? this.#standing;
+    return reason === undefined ? { ready: true } : { ready: false, reason };
   }
 
   describe(): ServerDescription {
@@ -78,7 +90,7 @@ export class Status {
   /** What is true at this moment, for whoever looks at the metrics. */
   gauges(commitLog: CommitLog): Record<string, number> {
     return {
-      ready: this.#reason === undefined ? 1 : 0,
+      ready: this.readiness.ready ? 1 : 0,
       log_lowest_offset: commitLog.lowestOffset,
       log_next_offset: commitLog.highWatermark,
       log_size_bytes: this.#data?.log.sizeBytes ?? 0,
@@ -98,6 +110,13 @@ export class Status {
 
   #become(reason: string | undefined): void {
     this.#reason = reason;
-    this.#listener?.(reason === undefined);
+    this.#tell();
+  }
+
+  #tell(): void {
+    const { ready } = this.readiness;
+    if (ready === this.#wasReady) return;
+    this.#wasReady = ready;
+    this.#listener?.(ready);
   }
 }

@@ -33,6 +33,22 @@ export function soleVoter(member: ConfigurationMember): Configuration {
   };
 }
 
+/** What a replica knows that waits to be taken into a cluster, or that has lost everything. */
+export const NOBODY: Configuration = {
+  voters: [],
+  votersOutgoing: [],
+  learners: [],
+  learnersNext: [],
+  autoLeave: false,
+};
+
+/** Everybody who takes part, in whatever way; each once. */
+export function membersOf(configuration: Configuration): ConfigurationMember[] {
+  const { voters, votersOutgoing, learners, learnersNext } = configuration;
+  const all = [...voters, ...votersOutgoing, ...learners, ...learnersNext];
+  return [...new Map(all.map((member) => [member.replicaId, member])).values()];
+}
+
 /** Stored as JSON in UTF-8: it changes rarely, and a person with a hex dump can read it. */
 export function encodeConfiguration(configuration: Configuration): Uint8Array {
   return new TextEncoder().encode(JSON.stringify(configuration));

@@ -113,6 +113,15 @@ export const raftInboxMax = 4_096;
 export const readIndexTimeoutMs = 5_000;
 /** A replica of a known name may be replaced by another when it was silent for so long. */
 export const replacedSilentMs = 10_000;
+/** Servers that do not vote yet are looked at so often, to let them in or to let them vote. */
+export const reconcileIntervalMs = 200;
+/** A learner is let vote only when it was heard of in this time. */
+export const promotedSilentMs = 1_000;
+/** A server that could not find out whether it has caught up asks again after this time. */
+export const standingRetryMs = 100;
+/** A leader that ends asks so many voters to lead in its place, and waits so long for each. */
+export const handOverAttemptsMax = 2;
+export const handOverTimeoutMs = 750;
 /** A leader that is closed waits so long until what it accepted is committed. */
 export const leaderDrainTimeoutMs = 1_000;
 /** How long entries that repair a damaged range are waited for, and how soon it is tried again. */

@@ -73,7 +73,9 @@ async function intoDirectory(
   await using data = await openOffline(context, dataDir, "append");
   const nobody = { rpcAddress: "", httpAddress: "", fsyncRelaxed: false };
   const { clusterId, name } = data.directory.meta;
-  await using replica = await startReplica(data, () => ({ ...nobody, clusterId, id: name }));
+  await using replica = await startReplica(data, {
+    describe: () => ({ ...nobody, clusterId, id: name }),
+  });
   const builder = new BatchBuilder();
   const append = async (): Promise<void> => {
     if (builder.count > 0) await replica.appendBatch(builder.finish(), {});

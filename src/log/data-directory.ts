@@ -6,7 +6,7 @@ import { directoryError } from "./directory-error.ts";
 import type { Disk } from "./disk.ts";
 import { lockDirectory } from "./lock.ts";
 import type { DirectoryLock } from "./lock.ts";
-import { decodeMeta, encodeMeta, newMeta, unsupported } from "./meta.ts";
+import { decodeMeta, encodeMeta, newClusterId, newMeta, unsupported } from "./meta.ts";
 import type { Meta } from "./meta.ts";
 import { overlayDisk } from "./overlay-disk.ts";
 import { realDisk } from "./real-disk.ts";
@@ -14,6 +14,8 @@ import { realDisk } from "./real-disk.ts";
 const META_FILE = "meta.json";
 /** The same, until the first start has made the log. */
 const UNFINISHED_META_FILE = "meta.json.tmp";
+/** What takes the place of the identity when the directory comes into a cluster. */
+const NEXT_META_FILE = "meta.json.next";
 const LOGS = "logs";
 const DEFAULT_LOG = "default";
 const LOG_NAME = /^[a-z0-9][a-z0-9._-]{0,127}$/;
@@ -27,6 +29,8 @@ export interface DataDirectoryOptions {
   readonly name?: string | undefined;
   /** The name that a new directory gets when none is configured. */
   readonly nameIfNew?: string | undefined;
+  /** A new directory makes no cluster of its own: it waits to be taken into one (`joinCluster`). */
+  readonly waitsIfNew?: boolean | undefined;
   readonly random?: Random | undefined;
   /** Absent: the real one. Only on the real one is the directory locked. */
   readonly disk?: Disk | undefined;
@@ -45,6 +49,8 @@ export interface DataDirectory extends AsyncDisposable {
   readonly disk: Disk;
   /** Where a log of this name is kept. The one named "default" is there already. */
   logDirectory(name: string): string;
+  /** Belongs to a cluster from now on, durably; only where it belonged to none. */
+  joinCluster(clusterId: string): Promise<void>;
   /** The log is there, durably: from the next start on, one that is missing is lost. */
   finishFirstStart(): Promise<void>;
   /** Removes every log and the identity, then closes. */
@@ -149,7 +155,8 @@ async function identify(
   }
   if (names.includes(LOGS)) await refuseLogs(disk, directory);
   const { clusterName = "proglog", nameIfNew = "local", random = systemRandom } = options;
-  const meta = newMeta(clusterName, options.name ?? nameIfNew, random);
+  const clusterId = options.waitsIfNew === true ? "" : newClusterId(random);
+  const meta = newMeta({ clusterName, clusterId, name: options.name ?? nameIfNew }, random);
   const unfinished = join(directory, UNFINISHED_META_FILE);
   await writeDurably(disk, unfinished, encodeMeta(meta), "replace");
   return { meta, fresh: true };
@@ -227,8 +234,8 @@ function refuseOther(directory: string, meta: Meta, configured: DataDirectoryOpt
 
 class HeldDirectory implements DataDirectory {
   readonly path: string;
-  readonly meta: Meta;
   readonly disk: Disk;
+  #meta: Meta;
   #fresh: boolean;
   readonly #lock: DirectoryLock | undefined;
 
@@ -243,13 +250,25 @@ class HeldDirectory implements DataDirectory {
   ) {
     this.disk = disk;
     this.path = path;
-    this.meta = found.meta;
+    this.#meta = found.meta;
     this.#fresh = found.fresh;
     this.#lock = found.lock;
   }
 
+  get meta(): Meta {
+    return this.#meta;
+  }
+
   get fresh(): boolean {
     return this.#fresh;
+  }
+
+  async joinCluster(clusterId: string): Promise<void> {
+    assert(this.#meta.clusterId === "" && !this.#fresh, "a directory comes into one cluster only");
+    const meta = { ...this.#meta, clusterId };
+    await writeDurably(this.disk, join(this.path, NEXT_META_FILE), encodeMeta(meta), "replace");
+    await this.#renameMeta(NEXT_META_FILE, META_FILE);
+    this.#meta = meta;
   }
 
   async finishFirstStart(): Promise<void> {

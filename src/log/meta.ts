@@ -4,12 +4,15 @@ import type { Random } from "../base/index.ts";
 /** The format of a data directory as a whole. A build reads what it knows and refuses the rest. */
 export const FORMAT_VERSION = 1;
 
-/** `meta.json`: whose data this is. Made once with the directory, and never changed. */
+/**
+ * `meta.json`: whose data this is. Made once with the directory, and never changed; only one that
+ * belongs to no cluster yet comes into one, once.
+ */
 export interface Meta {
   readonly formatVersion: number;
   /** The operator's word. */
   readonly clusterName: string;
-  /** 128 random bits, as 32 hexadecimal digits. */
+  /** 128 random bits, as 32 hexadecimal digits. Empty: it waits to be taken into a cluster. */
   readonly clusterId: string;
   /** The replica's name, stable over restarts. */
   readonly name: string;
@@ -17,17 +20,21 @@ export interface Meta {
   readonly replicaId: number;
 }
 
-export function newMeta(clusterName: string, name: string, random: Random): Meta {
+const CLUSTER_ID = /^([0-9a-f]{32})?$/;
+
+/** The id of a cluster that is made now. */
+export function newClusterId(random: Random): string {
   const id = new Uint8Array(16);
   for (let at = 0; at < id.length; at += 4) putU32(id, at, random.u32());
-  const clusterId = Buffer.from(id).toString("hex");
-  return {
-    formatVersion: FORMAT_VERSION,
-    clusterName,
-    clusterId,
-    name,
-    replicaId: randomId(random),
-  };
+  return Buffer.from(id).toString("hex");
+}
+
+export function newMeta(
+  { clusterName, clusterId, name }: Pick<Meta, "clusterName" | "clusterId" | "name">,
+  random: Random,
+): Meta {
+  const replicaId = randomId(random);
+  return { formatVersion: FORMAT_VERSION, clusterName, clusterId, name, replicaId };
 }
 
 export function encodeMeta(meta: Meta): Uint8Array {
@@ -45,7 +52,7 @@ export function decodeMeta(bytes: Uint8Array, path: string): Meta {
   }
   if (typeof clusterName !== "string" || clusterName === "") throw malformed(path, "clusterName");
   if (typeof name !== "string" || name === "") throw malformed(path, "name");
-  if (typeof clusterId !== "string" || !/^[0-9a-f]{32}$/.test(clusterId)) {
+  if (typeof clusterId !== "string" || !CLUSTER_ID.test(clusterId)) {
     throw malformed(path, "clusterId");
   }
   if (typeof replicaId !== "number" || !Number.isSafeInteger(replicaId) || replicaId <= 0) {

@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import { assert, ProglogError } from "../base/index.ts";
+import { assert, NOBODY, ProglogError } from "../base/index.ts";
 import type { Configuration } from "../base/index.ts";
 import type { Control } from "./control.ts";
 import { controlAfter, controlOf } from "./control.ts";
@@ -48,14 +48,6 @@ export interface Recovered {
   /** The log had been closed in order: nothing had to be scanned. */
   readonly clean: boolean;
 }
-
-const NOBODY: Configuration = {
-  voters: [],
-  votersOutgoing: [],
-  learners: [],
-  learnersNext: [],
-  autoLeave: false,
-};
 
 export interface RecoveryContext {
   readonly options: ResolvedLogOptions;

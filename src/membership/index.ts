@@ -17,11 +17,14 @@
  * catch up, so that nobody is suspected for our own silence; the snapshot is a help and never a
  * truth: without it a start needs a seed, and nothing else is lost.
  *
- * Left out on purpose: bytes and sockets, which are `transport/`'s, and what follows from a member's
- * coming and going, which is for those who follow the events.
+ * What follows from members for a replicated log is decided in `reconcile.ts`, for whoever leads it.
+ *
+ * Left out on purpose: bytes and sockets, which are `transport/`'s, and carrying out what is
+ * decided about a member, which is for those who follow the events.
  */
 export { type AnswerTo, KeyQueries, type KeyReport } from "./key-queries.ts";
 export { Membership, type MembershipOptions, type QueryAnswer } from "./membership.ts";
 export type { MembershipEvent } from "./membership-event.ts";
 export type { Addresses, GossipKeys, GossipWire } from "./ports.ts";
+export { candidates, nextStep, type ReconcileStep, replicaOf } from "./reconcile.ts";
 export { fileSnapshot, readSnapshot, type Snapshot, type SnapshotStore } from "./snapshot.ts";

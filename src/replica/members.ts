@@ -1,5 +1,5 @@
-import { limits, ProglogError } from "../base/index.ts";
-import type { Configuration, ConfigurationMember } from "../base/index.ts";
+import { limits, membersOf, ProglogError } from "../base/index.ts";
+import type { ConfigurationMember } from "../base/index.ts";
 import type { ConfigurationOperation, ReplicaId } from "../raft/index.ts";
 import type { Consensus } from "./consensus.ts";
 
@@ -60,6 +60,11 @@ export class Members {
     return matched !== undefined && matched >= this.#consensus.commitIndex;
   }
 
+  /** How long nothing was heard of a replica, at most since this one has started. */
+  silentMs(replicaId: ReplicaId): number {
+    return this.#consensus.silentMs(replicaId);
+  }
+
   /** More is applied. */
   applied(): void {
     if (this.#changes.length === 0) return;
@@ -93,14 +98,11 @@ export class Members {
   }
 
   #all(): ConfigurationMember[] {
-    const { voters, votersOutgoing, learners, learnersNext }: Configuration =
-      this.#consensus.configuration;
-    return [...voters, ...votersOutgoing, ...learners, ...learnersNext];
+    return membersOf(this.#consensus.configuration);
   }
 
   #namesakes({ replicaId, name }: ConfigurationMember): ConfigurationMember[] {
-    const all = this.#all().filter((each) => each.name === name && each.replicaId !== replicaId);
-    return [...new Map(all.map((each) => [each.replicaId, each])).values()];
+    return this.#all().filter((each) => each.name === name && each.replicaId !== replicaId);
   }
 
   #refuseAlive({ replicaId, name }: ConfigurationMember): void {

@@ -12,6 +12,7 @@ import {
 import type {
   AppendAnswer,
   AppendOptions,
+  Configuration,
   ConfigurationMember,
   ProducerIdentity,
   RecordInput,
@@ -51,6 +52,10 @@ export class Replica implements AsyncDisposable {
   readonly #repair: Repair;
   readonly #members: Members;
   readonly #listeners = new Set<() => void>();
+  readonly #changeListeners = new Set<() => void>();
+  /** What those were last told of. */
+  #configuration: Configuration;
+  #wasEstablished = false;
   /** What the listeners were last told of. */
   #highWatermark: number;
   /** Waits for the first leadership of an only voter, or for a reason why there is none yet. */
@@ -63,6 +68,7 @@ export class Replica implements AsyncDisposable {
     this.#options = options;
     this.#consensus = consensus;
     this.#highWatermark = consensus.commitOffset;
+    this.#configuration = consensus.configuration;
     const leaderName = (): string | undefined => this.#nameOf(consensus.leader);
     this.#loop = new AppendLoop({ ...ports, log, producers, consensus, leaderName });
     this.#reads = new ReadRounds({
@@ -116,6 +122,11 @@ export class Replica implements AsyncDisposable {
   get status(): ReplicaStatus {
     const { role, term, leader, commitIndex, lastIndex, configuration, damaged } = this.#consensus;
     return { role, term, leader, commitIndex, lastIndex, configuration, damaged };
+  }
+
+  /** Whether this replica leads, and may decide on appends and changes. */
+  get isLeading(): boolean {
+    return this.#loop.isLeading;
   }
 
   /** Who takes part; changes are the leader's to make. */
@@ -238,6 +249,17 @@ export class Replica implements AsyncDisposable {
     };
   }
 
+  /**
+   * Calls back when who leads or who takes part has changed, as far as it is known here; the result
+   * unsubscribes.
+   */
+  onChange(listener: () => void): () => void {
+    this.#changeListeners.add(listener);
+    return () => {
+      this.#changeListeners.delete(listener);
+    };
+  }
+
   servers(): ServersInfo {
     const { clusterId, ...own } = this.#options.describe();
     const { replicaId, describePeer } = this.#options;
@@ -282,6 +304,7 @@ export class Replica implements AsyncDisposable {
     this.#reads.fail(closed);
     this.#members.fail(closed);
     this.#listeners.clear();
+    this.#changeListeners.clear();
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -320,12 +343,26 @@ export class Replica implements AsyncDisposable {
     this.#reads.applied();
     this.#members.applied();
     this.#tellListeners();
+    this.#configured();
+  }
+
+  /** An established leader is news too: from now on it may be asked for changes. */
+  #configured(): void {
+    const { configuration, isEstablished } = this.#consensus;
+    if (configuration === this.#configuration && isEstablished === this.#wasEstablished) return;
+    this.#configuration = configuration;
+    this.#tellChange();
+  }
+
+  #tellChange(): void {
+    this.#wasEstablished = this.#consensus.isEstablished;
+    for (const listener of this.#changeListeners) listener();
   }
 
   #roleChanged(): void {
     this.#loop.roleChanged();
-    if (this.#consensus.isLeader) return;
-    this.#members.leadershipLost();
+    if (!this.#consensus.isLeader) this.#members.leadershipLost();
+    this.#tellChange();
   }
 
   #confirmed(reads: readonly ReadState[]): void {

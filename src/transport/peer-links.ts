@@ -60,6 +60,11 @@ export class PeerLinks<Entry extends { readonly payload: Uint8Array }> implement
     }
   }
 
+  /** Closes the links to those who are no members here; who still wants one says hello again. */
+  forget(): void {
+    for (const [id, link] of this.#learned) this.#drop(this.#learned, id, link);
+  }
+
   /**
    * Takes a message on its way, without waiting; one to a stranger is dropped. `onLost` is told when it
    * certainly did not leave this server.

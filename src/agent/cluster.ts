@@ -1,0 +1,108 @@
+import { membersOf } from "../base/index.ts";
+import type { Observer, ProglogError } from "../base/index.ts";
+import type { Membership } from "../membership/index.ts";
+import type { Replica, ReplicaTiming } from "../replica/index.ts";
+import type { DataLog } from "./data-log.ts";
+import { startReplica } from "./data-log.ts";
+import { handOver } from "./hand-over.ts";
+import { Links } from "./links.ts";
+import { PeerAddresses } from "./peer-addresses.ts";
+import { Reconciler } from "./reconciler.ts";
+import type { Security } from "./security.ts";
+import { Standing } from "./standing.ts";
+import type { Status } from "./status.ts";
+
+/** The name of the one log that there is. */
+export const LOG_NAME = "default";
+
+export interface ClusterOptions {
+  readonly security: Security;
+  readonly status: Status;
+  readonly observer: Observer;
+  readonly onFailure: (error: ProglogError) => void;
+  readonly timing?: Partial<ReplicaTiming> | undefined;
+}
+
+/** This server's replica among the others: links to them, who they are, and who leads. */
+export class Cluster {
+  readonly replica: Replica;
+  readonly links: Links;
+  readonly #replicaId: number;
+  readonly #addresses: PeerAddresses;
+  readonly #status: Status;
+  readonly #observer: Observer;
+  #reconciler: Reconciler | undefined;
+  #standing: Standing | undefined;
+
+  private constructor(
+    data: DataLog,
+    { status, observer }: ClusterOptions,
+    made: Pick<Cluster, "replica" | "links"> & { readonly addresses: PeerAddresses },
+  ) {
+    this.replica = made.replica;
+    this.links = made.links;
+    this.#addresses = made.addresses;
+    this.#replicaId = data.directory.meta.replicaId;
+    this.#status = status;
+    this.#observer = observer;
+    made.links.begin(made.replica, {
+      answered: (member, answer) => this.#reconciler?.answered(member, answer),
+      called: () => undefined,
+      joined: () => undefined,
+    });
+  }
+
+  /** An only voter leads when this resolves; others are dialled as soon as they can be found. */
+  static async start(data: DataLog, options: ClusterOptions): Promise<Cluster> {
+    const { security, status, observer, onFailure, timing } = options;
+    const addresses = new PeerAddresses();
+    const links = new Links({
+      directory: data.directory,
+      log: LOG_NAME,
+      ...{ security, addresses, observer, onFailure },
+    });
+    try {
+      const replica = await startReplica(data, {
+        describe: () => status.describe(),
+        describePeer: addresses.describe,
+        peers: links.peers,
+        ...{ observer, timing },
+      });
+      return new Cluster(data, options, { replica, links, addresses });
+    } catch (error) {
+      await links.close();
+      throw error;
+    }
+  }
+
+  /** The only one who takes part. */
+  get isAlone(): boolean {
+    const members = membersOf(this.replica.status.configuration);
+    return members.length === 1 && members[0]?.replicaId === this.#replicaId;
+  }
+
+  /** Gossip tells where the others are, and who is new. */
+  begin(membership: Membership, rpcAddress: string): void {
+    const { replica, links } = this;
+    this.#addresses.begin(membership, rpcAddress);
+    this.#reconciler = new Reconciler({ replica, membership, links, observer: this.#observer });
+    this.#standing = new Standing(replica, this.#replicaId, (reason) =>
+      this.#status.stands(reason),
+    );
+  }
+
+  /** Lets nobody in any more, and another one lead. */
+  async retire(): Promise<void> {
+    await this.#reconciler?.close();
+    this.#standing?.close();
+    await handOver(this.replica, this.#replicaId);
+  }
+
+  /** Answers what has begun, then is silent. */
+  async close(): Promise<void> {
+    await this.#reconciler?.close();
+    this.#standing?.close();
+    await this.replica.close();
+    await this.links.close();
+  }
+}

@@ -1,0 +1,134 @@
+import { limits, membersOf, ProglogError, systemClock } from "../base/index.ts";
+import type { Clock, ConfigurationMember, Observer } from "../base/index.ts";
+import { candidates, nextStep, replicaOf } from "../membership/index.ts";
+import type { Membership, ReconcileStep } from "../membership/index.ts";
+import type { Replica } from "../replica/index.ts";
+import type { HelloAnswer } from "../transport/index.ts";
+import type { Links } from "./links.ts";
+import { REPLICA_ROLE, TAG } from "./peer-addresses.ts";
+
+const NAMED = { role: TAG.role, isRole: REPLICA_ROLE, replicaId: TAG.replicaId };
+
+export interface ReconcilerParts {
+  readonly replica: Replica;
+  readonly membership: Membership;
+  readonly links: Links;
+  readonly observer: Observer;
+  readonly clock?: Clock | undefined;
+}
+
+/**
+ * Lets servers in that gossip has brought, while this one leads. What gossip says of a server is no
+ * right: it is dialled, and only one that lets us in, under that name, is asked for in the log.
+ */
+export class Reconciler implements AsyncDisposable {
+  readonly #parts: ReconcilerParts;
+  readonly #clock: Clock;
+  /** Servers that let us in and belonged to no cluster then. */
+  readonly #new = new Set<number>();
+  readonly #unsubscribe: readonly (() => void)[];
+  #running: Promise<void> | undefined;
+  #cancelTimer: (() => void) | undefined;
+  #isClosed = false;
+  #complaint = "";
+
+  constructor(parts: ReconcilerParts) {
+    this.#parts = parts;
+    this.#clock = parts.clock ?? systemClock;
+    const look = (): void => this.look();
+    this.#unsubscribe = [parts.membership.subscribe(look), parts.replica.onChange(look)];
+    this.look();
+  }
+
+  /** A server said who it is, or that it will not have us. */
+  answered({ replicaId }: ConfigurationMember, answer: HelloAnswer): void {
+    const isNew = answer.kind === "welcome" && answer.from.clusterId === "";
+    if (!isNew) this.#new.delete(replicaId);
+    else if (!this.#new.has(replicaId)) {
+      this.#new.add(replicaId);
+      this.look();
+    }
+  }
+
+  /** Soon: something may have to be done. */
+  look(): void {
+    if (this.#isClosed || this.#running !== undefined || !this.#parts.replica.isLeading) return;
+    this.#cancelTimer?.();
+    this.#running = this.#run().finally(() => {
+      this.#running = undefined;
+      // While others are there that do not vote, they are looked at again.
+      if (this.#isClosed || !this.#parts.replica.isLeading || !this.#hasOpenEnds()) return;
+      this.#cancelTimer = this.#clock.after(limits.reconcileIntervalMs, () => this.look());
+    });
+  }
+
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    this.#cancelTimer?.();
+    for (const unsubscribe of this.#unsubscribe) unsubscribe();
+    await this.#running;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+
+  get #seen(): readonly ConfigurationMember[] {
+    return this.#parts.membership
+      .members()
+      .filter(({ status, name }) => status === "alive" && name !== this.#parts.membership.name)
+      .map((member) => replicaOf(member, NAMED))
+      .filter((replica) => replica !== undefined);
+  }
+
+  #hasOpenEnds(): boolean {
+    const { configuration } = this.#parts.replica.status;
+    const voters = new Set(configuration.voters.map(({ replicaId }) => replicaId));
+    const isVoter = ({ replicaId }: ConfigurationMember): boolean => voters.has(replicaId);
+    return [...membersOf(configuration), ...this.#seen].some((member) => !isVoter(member));
+  }
+
+  async #run(): Promise<void> {
+    // Not within the event that told of it.
+    await Promise.resolve();
+    for (;;) {
+      const { replica, links } = this.#parts;
+      if (this.#isClosed || !replica.isLeading) return;
+      const { configuration } = replica.status;
+      const seen = this.#seen;
+      for (const candidate of candidates(configuration, seen)) links.links.learn(candidate);
+      const step = nextStep({
+        configuration,
+        seen,
+        isNew: ({ replicaId }) => this.#new.has(replicaId) && links.links.isOpen(replicaId),
+        isCaughtUp: ({ replicaId }) =>
+          replica.members.isCaughtUp(replicaId) &&
+          replica.members.silentMs(replicaId) < limits.promotedSilentMs,
+      });
+      if (step === undefined || !(await this.#do(step))) return;
+    }
+  }
+
+  /** Whether it was done; what was not is tried again later. */
+  async #do({ kind, member }: ReconcileStep): Promise<boolean> {
+    const { replica, observer } = this.#parts;
+    const { name, replicaId } = member;
+    try {
+      if (kind === "addLearner") await replica.members.addLearner(member);
+      else await replica.members.promote(replicaId);
+      observer.log("info", kind === "promote" ? "replica_votes" : "replica_added", {
+        replica: name,
+        replica_id: replicaId,
+      });
+      this.#complaint = "";
+      return true;
+    } catch (error) {
+      if (!(error instanceof ProglogError)) throw error;
+      if (error.message !== this.#complaint) {
+        this.#complaint = error.message;
+        observer.log("warn", "replica_not_let_in", { replica: name, reason: error.message });
+      }
+      return false;
+    }
+  }
+}
