@@ -38,6 +38,8 @@ function runAll(
 const PASSES = 'test("passes", () => {});';
 const BREAKS = 'test("line\\u2028 \\u2029 \\n \\r breaks", () => {});';
 const FAILS = 'test("fails", () => { throw new Error("the reason"); });';
+/** The reporter of Node would say nothing but a number of it. */
+const LEFT = 'test("z", () => void setTimeout(() => { throw new Error("left behind"); }, 100));';
 
 /** Each in a folder, and so in a process, of its own; and what must be said of it. */
 const TROUBLES: readonly [what: string, text: string, said: RegExp][] = [
@@ -47,6 +49,7 @@ const TROUBLES: readonly [what: string, text: string, said: RegExp][] = [
   ["exit", 'test("x", () => process.exit(0));', /ended \(exit 0\) too early.* src\/exit/],
   ["kill", 'process.kill(process.pid, "SIGKILL");', /ended \(SIGKILL\) too early.* src\/kill/],
   ["late", 'setTimeout(() => { throw new Error("too late"); });', /Error: too late/],
+  ["left", LEFT, /activity after the test[^]*an error that belongs to no test in src\/left/],
   ["busy", 'test("x", () => { for (;;); });', /nothing happened for 5 s .* src\/busy/],
   ["open", 'test("y", () => { setInterval(() => 0, 99); });', /for 5 s after "y".* src\/open/],
 ];
@@ -63,8 +66,8 @@ describe("the test runner", () => {
     const { code, out, lastLine } = runAll(t, files, ["--patience", "5"]);
     for (const [, , said] of TROUBLES) assert.match(out, said);
     assert.match(out, /\nfailed: suite › fails\n/);
-    // Five that pass and the one of "open"; a trouble each, and the one of the suite.
-    assert.deepEqual({ code, lastLine }, { code: 1, lastLine: "6 passed, 9 failed" });
+    // Five that pass, and those of "open" and "left"; a trouble each, and the one of the suite.
+    assert.deepEqual({ code, lastLine }, { code: 1, lastLine: "7 passed, 10 failed" });
   });
 
   test("selects files and tests", (t) => {

@@ -83,6 +83,12 @@ export class GrpcConnections {
     }
   }
 
+  /** Resolves when every connection of now is closed. */
+  async ended(): Promise<void> {
+    const sockets = [...this.#connections].map(({ socket }) => socket);
+    await Promise.all(sockets.map((socket) => new Promise((end) => socket.once("close", end))));
+  }
+
   /** Cuts every connection. */
   cut(): void {
     for (const { socket } of this.#connections) socket.destroy();

@@ -80,7 +80,9 @@ test("reflection lists the services and shows their file, in both versions", asy
     assert.ok(services?.includes("log.v1.Log"));
     assert.ok(services?.includes("grpc.health.v1.Health"));
     assert.ok(file?.includes("ProduceBatchRequest"));
+    const ended = collect(stream);
     stream.end();
+    assert.equal((await ended).error, undefined);
   }
 });
 
@@ -211,8 +213,10 @@ test("draining answers what runs, ends who follows, and then takes nothing", asy
   const proposed = new Promise<void>((resolve) => (log.onPropose = resolve));
   const produced = client.unary("Produce", produceRequest("x"));
   await proposed;
-  const drained = server.grpc.drain(60_000);
+  let isDrained = false;
+  const drained = server.grpc.drain(60_000).then(() => (isDrained = true));
   assert.equal((await following).error?.code, "UNAVAILABLE");
+  assert.equal(isDrained, false);
   log.commit();
   assert.equal(api.decodeProduceResponse(await produced).baseOffset, 0);
   await drained;

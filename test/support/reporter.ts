@@ -9,6 +9,8 @@ type Finished = Extract<TestEvent, { type: "test:pass" | "test:fail" }>;
 const MARKS = { passed: "✔", failed: "✖", skipped: "﹣" } as const;
 /** What Node 20 says of tests that `--test-name-pattern` leaves out; later versions are silent. */
 const NOT_SELECTED = "test name does not match pattern";
+/** What Node says of an error that came when its test was over; the process ends with 1 then. */
+const LATE_ERROR = /^(Error|Warning): .*(generated asynchronous activity after|triggered an )/;
 
 /**
  * One line for a test, with its whole name, so that it can be searched for; the error below it when
@@ -22,6 +24,9 @@ export default async function* report(
     if (event.type === "test:start") {
       names.length = event.data.nesting;
       names.push(event.data.name);
+    }
+    if (event.type === "test:diagnostic" && LATE_ERROR.test(event.data.message)) {
+      yield `${event.data.message}\n`;
     }
     if (event.type !== "test:pass" && event.type !== "test:fail") continue;
     const name = [...names.slice(0, event.data.nesting), event.data.name].join(" › ");
