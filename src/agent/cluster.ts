@@ -47,7 +47,6 @@ export class Cluster {
     this.#observer = observer;
     made.links.begin(made.replica, {
       answered: (member, answer) => this.#reconciler?.answered(member, answer),
-      called: () => undefined,
       joined: () => undefined,
     });
   }

@@ -4,16 +4,14 @@ import type { ConfigurationMember, Observer } from "../base/index.ts";
 import { logWire } from "../log/index.ts";
 import type { DataDirectory, Entry } from "../log/index.ts";
 import type { Peers, Replica } from "../replica/index.ts";
-import { PeerLinks, PeerListener } from "../transport/index.ts";
+import { PeerCalls, PeerLinks, PeerListener } from "../transport/index.ts";
 import type {
-  Call,
   Hello,
   HelloAnswer,
   PeerIdentity,
   PeerMessage,
   PeerRole,
   Protocol,
-  Reply,
 } from "../transport/index.ts";
 import type { PeerAddresses } from "./peer-addresses.ts";
 import { peerDial } from "./peer-dial.ts";
@@ -32,12 +30,10 @@ export interface LinksOptions {
   readonly onFailure: (error: ProglogError) => void;
 }
 
-/** What others hear from us, and we from them, besides entries. */
+/** Who hears of what others say of themselves. */
 export interface LinksHandler {
   /** Somebody was asked who he is: he lets us in, or says why not. */
   answered(member: ConfigurationMember, answer: HelloAnswer): void;
-  /** A question, or an answer to one of ours. */
-  called(message: Call | Reply, hello: Hello): void;
   /** This server belongs to a cluster from now on. */
   joined(): void;
 }
@@ -50,6 +46,8 @@ export interface LinksHandler {
  * word is taken in.
  */
 export class Links implements AsyncDisposable {
+  /** Questions to other servers, and who answers theirs. */
+  readonly calls: PeerCalls;
   readonly #options: LinksOptions;
   readonly #directory: DataDirectory;
   readonly #links: PeerLinks<Entry>;
@@ -73,10 +71,12 @@ export class Links implements AsyncDisposable {
       onUnreachable: ({ replicaId }) => this.#replica?.unreachable(replicaId),
       onAnswer: (member, answer) => this.#handler?.answered(member, answer),
     });
+    this.calls = new PeerCalls({ links: this.#links, identity, log, observer });
     this.#listener = new PeerListener<Entry>({
       ...shared,
       identify: (socket) => this.#identify(socket),
-      onHello: (hello) => this.#learn(hello),
+      // Whoever speaks to us is to hear our answers.
+      onHello: ({ from: { name, replicaId } }) => this.#links.learn({ name, replicaId }),
       handle: (message, hello) => this.#take(message, hello),
       onFailure: (hello, error) => this.#notUnderstood(hello, error),
     });
@@ -110,6 +110,7 @@ export class Links implements AsyncDisposable {
   }
 
   async close(): Promise<void> {
+    this.calls.close();
     await Promise.all([this.#links.close(), this.#listener.close()]);
     await this.#joining?.catch(() => undefined);
   }
@@ -133,14 +134,9 @@ export class Links implements AsyncDisposable {
     return { kind: "refused", reason: "its certificate is no server's of this cluster" };
   }
 
-  /** Whoever speaks to us is to hear our answers. */
-  #learn({ from: { name, replicaId } }: Hello): void {
-    this.#links.learn({ name, replicaId });
-  }
-
   #take(message: PeerMessage<Entry>, hello: Hello): void | Promise<void> {
     if (message.kind === "call" || message.kind === "reply") {
-      this.#handler?.called(message, hello);
+      this.calls.receive(message, hello);
       return;
     }
     if (this.#directory.meta.clusterId !== "") {
@@ -149,10 +145,7 @@ export class Links implements AsyncDisposable {
     }
     if (!isFromLeader(message) || !this.mayJoin()) return;
     return this.join(hello.from.clusterId).then(
-      () => {
-        this.#learn(hello);
-        this.#replica?.receive(message);
-      },
+      () => this.#replica?.receive(message),
       (error: unknown) => this.#options.onFailure(ProglogError.from(error, "STORAGE_FAILED")),
     );
   }
@@ -160,7 +153,7 @@ export class Links implements AsyncDisposable {
   async #join(clusterId: string): Promise<void> {
     await this.#directory.joinCluster(clusterId);
     // They were dialled by a server without a cluster, to which nothing about a log is said.
-    this.#links.forget();
+    this.#links.renewLearned();
     this.#options.observer.log("info", "cluster_joined", { cluster_id: clusterId });
     this.#handler?.joined();
   }

@@ -44,6 +44,8 @@ import type { RetentionRule } from "./retention.ts";
  */
 export class Replica implements AsyncDisposable {
   readonly name: string;
+  /** This replica in the log's configuration. */
+  readonly replicaId: ReplicaId;
   readonly #options: ReplicaOptions;
   readonly #consensus: Consensus;
   readonly #loop: AppendLoop;
@@ -65,6 +67,7 @@ export class Replica implements AsyncDisposable {
   private constructor(options: ReplicaOptions, ports: ReplicaPorts, consensus: Consensus) {
     const { log, producers, replicaId } = options;
     this.name = options.name ?? "default";
+    this.replicaId = replicaId;
     this.#options = options;
     this.#consensus = consensus;
     this.#highWatermark = consensus.commitOffset;

@@ -60,9 +60,13 @@ export class PeerLinks<Entry extends { readonly payload: Uint8Array }> implement
     }
   }
 
-  /** Closes the links to those who are no members here; who still wants one says hello again. */
-  forget(): void {
-    for (const [id, link] of this.#learned) this.#drop(this.#learned, id, link);
+  /** Says hello once more to those who are no members here: what it said of us has changed. */
+  renewLearned(): void {
+    if (this.#isClosed) return;
+    for (const [id, link] of [...this.#learned]) {
+      this.#drop(this.#learned, id, link);
+      this.learn(link.member);
+    }
   }
 
   /**

@@ -2,13 +2,15 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 
-import { decodeBatch } from "../../src/base/index.ts";
 import type { Agent } from "../../src/agent/index.ts";
+import { decodeBatch } from "../../src/base/index.ts";
 import { connect } from "../../src/client/index.ts";
-import { startCluster } from "../support/cluster.ts";
+import { startCluster, until } from "../support/cluster.ts";
+import { clusterCredentials } from "../support/cluster-credentials.ts";
 
 const bytes = (text: string): Buffer => Buffer.from(text);
 
+/** Every record that a server would give to a reader. */
 async function valuesOf({ commitLog }: Agent): Promise<string[]> {
   const values: string[] = [];
   while (values.length < commitLog.highWatermark) {
@@ -20,16 +22,69 @@ async function valuesOf({ commitLog }: Agent): Promise<string[]> {
 }
 
 describe("three servers", () => {
-  test("what is produced on one is consumed from all", async (t) => {
+  test("what is produced on the one that leads is consumed from all, and nothing twice", async (t) => {
     const cluster = await startCluster(t, 3);
     const leader = await cluster.untilLed();
     await using client = connect(leader.rpcAddress);
-    for (const value of ["one", "two", "three"]) await client.produce({ value: bytes(value) });
+    const values = Array.from({ length: 20 }, (_, at) => `record ${at}`);
+    for (const value of values) await client.produce({ value: bytes(value) });
     await cluster.untilEven();
     for (const agent of cluster.agents) {
-      assert.deepEqual(await valuesOf(agent), ["one", "two", "three"]);
+      assert.deepEqual(await valuesOf(agent), values);
       await using reader = connect(agent.rpcAddress);
-      assert.equal((await reader.read(2)).value?.toString(), "three");
+      assert.equal((await reader.read(19)).value?.toString(), "record 19");
+      await assert.rejects(reader.read(21), { code: "OFFSET_OUT_OF_RANGE" });
     }
   });
+
+  test("every server tells of all, and who leads", async (t) => {
+    const cluster = await startCluster(t, 3);
+    const leader = await cluster.untilLed();
+    for (const agent of cluster.agents) await until(() => isReady(agent), "it is not ready");
+    for (const agent of cluster.agents) {
+      await using client = connect(agent.rpcAddress);
+      const { servers } = await client.servers();
+      const byId = (a: { id: string }, b: { id: string }): number => (a.id < b.id ? -1 : 1);
+      assert.deepEqual(
+        servers.toSorted(byId).map(({ id, rpcAddress, httpAddress, role, isLeader }) => ({
+          ...{ id, rpcAddress, httpAddress, role, isLeader },
+        })),
+        cluster.agents.map((each, at) => ({
+          id: "abc".charAt(at),
+          rpcAddress: each.rpcAddress,
+          httpAddress: each.httpAddress,
+          role: "voter",
+          isLeader: each === leader,
+        })),
+      );
+    }
+  });
+
+  test("one that is removed receives no more", async (t) => {
+    const cluster = await startCluster(t, 3);
+    const leader = await cluster.untilLed();
+    await leader.commitLog.append({ value: bytes("for all") }, {});
+    await cluster.untilEven();
+    const gone = cluster.agents.find((agent) => agent !== leader) ?? assert.fail();
+    await leader.replica.members.remove(gone.replica.replicaId);
+    await leader.commitLog.append({ value: bytes("for those who stay") }, {});
+    const stays = cluster.agents.filter((agent) => agent !== gone);
+    await until(() => stays.every(({ commitLog }) => commitLog.highWatermark === 2), "no record");
+    assert.deepEqual(await valuesOf(gone), ["for all"]);
+  });
+
+  test("the same with certificates, and over TLS alone", async (t) => {
+    const secure = await clusterCredentials(3);
+    t.after(() => secure.remove());
+    const cluster = await startCluster(t, 3, { settingsFor: secure.settingsFor });
+    const leader = await cluster.untilLed();
+    await using client = connect(leader.rpcAddress, { tls: secure.root });
+    await client.produce({ value: bytes("secret") });
+    await cluster.untilEven();
+    for (const agent of cluster.agents) assert.deepEqual(await valuesOf(agent), ["secret"]);
+  });
 });
+
+async function isReady({ rpcAddress }: Agent): Promise<boolean> {
+  return (await fetch(`http://${rpcAddress}/readyz`)).ok;
+}
