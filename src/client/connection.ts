@@ -10,7 +10,7 @@ import {
 import { fromServiceError, GRPC_STATUS, LOG_METHODS, type LogMethodName } from "../api/index.ts";
 import { limits, ProglogError } from "../base/index.ts";
 import { abortError, onAbort } from "./abort.ts";
-import { callMetadata } from "./call-metadata.ts";
+import { callMetadata, streamMetadata } from "./call-metadata.ts";
 
 const CHANNEL_OPTIONS = {
   "grpc.max_send_message_length": limits.grpcMessageBytesMax,
@@ -105,7 +105,7 @@ export class Connection {
       requestSerialize,
       responseDeserialize,
       request,
-      callMetadata(),
+      streamMetadata(),
     );
     return { call, release: this.#trackStream(call, options.signal) };
   }
@@ -118,7 +118,7 @@ export class Connection {
       path,
       requestSerialize,
       responseDeserialize,
-      callMetadata(),
+      streamMetadata(),
     );
     return { call, release: this.#trackStream(call) };
   }
