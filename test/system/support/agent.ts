@@ -16,6 +16,8 @@ export interface AgentProcessOptions {
   readonly dataDir: string;
   /** gRPC and HTTP; 0 or absent: any. */
   readonly port?: number;
+  /** Where it gossips; absent: anywhere on the loopback. */
+  readonly bindAddr?: string;
   /** More of the command line. */
   readonly flags?: readonly string[];
   /** A program and its arguments that runs the server, such as strace. */
@@ -33,12 +35,13 @@ export class AgentProcess {
   #said = "";
   #pid: number | undefined;
 
-  constructor({ dataDir, port = 0, flags = [], under = [], env = {} }: AgentProcessOptions) {
+  constructor(options: AgentProcessOptions) {
+    const { dataDir, port = 0, bindAddr = "127.0.0.1:0", flags = [], under = [] } = options;
     const agent = [process.execPath, MAIN, "agent", "--data-dir", dataDir, ...flags];
-    const listen = ["--rpc-port", String(port), "--bind-addr", "127.0.0.1:0"];
+    const listen = ["--rpc-port", String(port), "--bind-addr", bindAddr];
     const [program = "", ...args] = [...under, ...agent, ...listen];
     const stdio: ["ignore", "ignore", "pipe"] = ["ignore", "ignore", "pipe"];
-    const child = spawn(program, args, { env: cleanEnvironment(env), stdio });
+    const child = spawn(program, args, { env: cleanEnvironment(options.env), stdio });
     this.#child = child;
     this.ended = once(child, "close").then(
       ([code, signal]) => (code as number | null) ?? (signal as NodeJS.Signals),

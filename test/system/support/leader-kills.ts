@@ -1,0 +1,112 @@
+import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
+import { createHash } from "node:crypto";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { below, seededRandom } from "../../../src/base/index.ts";
+import { connect } from "../../../src/client/index.ts";
+import { root } from "../../support/sources.ts";
+import { ClusterProcesses } from "./cluster.ts";
+import { grpcClusterWriter, httpClusterWriter } from "./cluster-writers.ts";
+import { Journal } from "./journal.ts";
+
+const MAIN = join(root, "dist", "cli", "main.js");
+const WRITERS = [grpcClusterWriter, grpcClusterWriter, httpClusterWriter] as const;
+const PATIENCE_MS = 60_000;
+
+export interface LeaderKills {
+  readonly acknowledged: number;
+  readonly unanswered: number;
+  readonly refused: number;
+  /** Between the last acknowledgement before a kill and the first after it, ascending. */
+  readonly gapsMs: readonly number[];
+}
+
+/** When the last acknowledgement came, and a promise of the next. */
+class Acks {
+  lastMs = performance.now();
+  #waiting: (() => void)[] = [];
+
+  readonly count = (): void => {
+    this.lastMs = performance.now();
+    for (const resolve of this.#waiting.splice(0)) resolve();
+  };
+
+  async next(): Promise<number> {
+    const late = AbortSignal.timeout(PATIENCE_MS);
+    await new Promise<void>((resolve, reject) => {
+      this.#waiting.push(resolve);
+      late.addEventListener("abort", () => reject(new Error("nothing is acknowledged any more")));
+    });
+    return this.lastMs;
+  }
+}
+
+/**
+ * `kill -9` of whoever leads, again and again, under writers that know all addresses. In the end every
+ * server has every acknowledged record where it was promised, and the files of all say the same.
+ */
+export async function killLeaders(
+  folder: string,
+  kills: number,
+  seed: number,
+): Promise<LeaderKills> {
+  const random = seededRandom(seed);
+  const journal = new Journal();
+  const acks = new Acks();
+  const gapsMs: number[] = [];
+  await using cluster = await ClusterProcesses.start({ folder });
+  const { addresses } = cluster;
+  const over = new AbortController();
+  const { signal } = over;
+  const writing = WRITERS.map((write, i) =>
+    write({ addresses, journal, signal, name: `w${i}`, onAck: acks.count }),
+  );
+  try {
+    for (let kill = 0; kill < kills; kill++) {
+      await acks.next();
+      await sleep(below(random, 200));
+      const leader = await cluster.leader();
+      await cluster.end(leader, "SIGKILL");
+      const before = acks.lastMs;
+      gapsMs.push((await acks.next()) - before);
+      await cluster.run(leader);
+    }
+  } finally {
+    over.abort();
+    await Promise.all(writing);
+  }
+  await cluster.untilEven();
+  for (const address of addresses) {
+    await using client = connect(address);
+    await journal.compare(client, "all");
+  }
+  await endAlike(cluster);
+  const { acknowledged, unanswered, refused } = journal;
+  return { acknowledged, unanswered, refused, gapsMs: gapsMs.sort((a, b) => a - b) };
+}
+
+/** Ends every server in order; then their files hold the same entries, each byte of them. */
+export async function endAlike(cluster: ClusterProcesses): Promise<void> {
+  const places = [...Array(cluster.count).keys()];
+  for (const at of places) assert.equal(await cluster.end(at, "SIGTERM"), 0);
+  const logs = places.map((at) => dump(cluster.dataDir(at)));
+  // Who ended first has not what the others still had to say about who leads.
+  const common = Math.min(...logs.map(({ length }) => length));
+  const digests = logs.map((lines) => digest(lines.slice(0, common)));
+  assert.equal(new Set(digests).size, 1, "the files of the servers differ");
+}
+
+function dump(dataDir: string): string[] {
+  const { status, stdout, stderr } = spawnSync(
+    process.execPath,
+    [MAIN, "log", "dump", "--records", dataDir],
+    { encoding: "utf8", maxBuffer: 1 << 30 },
+  );
+  assert.equal(status, 0, stderr);
+  return stdout.trimEnd().split("\n");
+}
+
+function digest(lines: readonly string[]): string {
+  return createHash("sha256").update(lines.join("\n")).digest("hex");
+}
