@@ -67,6 +67,7 @@ describe("the rules find what is planted", () => {
     ["src/log/a.ts", "export default 1;", /default export/],
     ["src/log/a.ts", "export { x as default };", /default export/],
     ["src/log/a.test.ts", "beforeEach(() => {});", /hook outside a describe/],
+    ["src/log/a.ts", 'observer.log("warn", "disk_full", {})', /name of an event/],
     ["src/log/index.ts", 'export { x } from "./x.ts"', /opens with a chapter/],
   ];
   for (const [path, text, found] of styles) {

@@ -114,7 +114,7 @@ async function openSocket(config: AgentConfig, observer: Observer): Promise<Goss
   const keyring = new Keyring(config.gossipKey.map((key) => Buffer.from(key, "base64")));
   const isNarrowed = keyring.isEmpty && !isLoopback(host);
   if (isNarrowed) {
-    observer.log("warn", "gossip_on_loopback", { reason: "there is no --gossip-key" });
+    observer.log("warn", "gossip.on-loopback", { reason: "there is no --gossip-key" });
   }
   const boundHost = isNarrowed ? (host.includes(":") ? "::1" : "127.0.0.1") : host;
   return GossipSocket.open({ host: boundHost, port, keyring, observer });
@@ -161,6 +161,6 @@ async function listenForTools(
   const at = parseAddress(config.serfRpcAddr);
   if (at === undefined) return undefined;
   const server = await IpcServer.listen({ ...at, authKey: config.serfRpcAuth, membership, log });
-  log.log("info", "serf_rpc", { address: formatAddress(at.host, server.port) });
+  log.log("info", "gossip.serf-rpc", { address: formatAddress(at.host, server.port) });
   return server;
 }

@@ -154,7 +154,7 @@ export class Links implements AsyncDisposable {
     await this.#directory.joinCluster(clusterId);
     // They were dialled by a server without a cluster, to which nothing about a log is said.
     this.#links.renewLearned();
-    this.#options.observer.log("info", "cluster_joined", { cluster_id: clusterId });
+    this.#options.observer.log("info", "cluster.joined", { cluster_id: clusterId });
     this.#handler?.joined();
   }
 

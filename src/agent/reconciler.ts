@@ -126,7 +126,7 @@ export class Reconciler implements AsyncDisposable {
       if (!(error instanceof ProglogError)) throw error;
       if (error.message !== this.#complaint) {
         this.#complaint = error.message;
-        observer.log("warn", "replica_not_let_in", { replica: name, reason: error.message });
+        observer.log("warn", "replica.not-let-in", { replica: name, reason: error.message });
       }
       return false;
     }

@@ -60,11 +60,11 @@ export class Joiner {
     for (let attempt = 1; !signal.aborted; attempt++) {
       const joined = await this.once(addresses, false).catch((error: unknown) => {
         const level = attempt === 1 ? "warn" : "debug";
-        observer.log(level, "join_failed", { attempt, error: sentenceOf(error) });
+        observer.log(level, "gossip.join-failed", { attempt, error: sentenceOf(error) });
       });
       if (joined === undefined) await this.pause(this.#backOff(attempt), signal);
       else {
-        observer.log("info", "joined", { seeds: addresses.join(","), joined, attempt });
+        observer.log("info", "gossip.joined", { seeds: addresses.join(","), joined, attempt });
         return joined;
       }
     }

@@ -204,7 +204,7 @@ describe("membership", () => {
     while (received() < 150 && Date.now() - started < 10_000) await new Promise(setImmediate);
     noise.close();
     assert.ok((observer.counts.get("gossip_dropped_total message") ?? 0) > 50);
-    const told = observer.lines.filter((line) => line === "gossip_packet_dropped").length;
+    const told = observer.lines.filter((line) => line === "gossip.packet-dropped").length;
     assert.ok(told <= 2 + (Date.now() - started) / 1_000, String(told));
     assert.equal(one.membership.members().length, 1);
   });

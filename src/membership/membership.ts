@@ -330,7 +330,7 @@ export class Membership implements AsyncDisposable {
         const at = `${this.#addresses.format(address.ip)}:${address.port}`;
         const isOwn = name === this.name;
         const level = event.kind === "failed" ? "warn" : isOwn ? "debug" : "info";
-        this.#observer.log(level, `member_${event.kind}`, { member: name, address: at });
+        this.#observer.log(level, `member.${event.kind}`, { member: name, address: at });
         this.#observer.count("gossip_member_events_total", 1, KIND(event.kind));
         if (isOwn) this.#tags = tags;
         this.#snapshot?.touch();
@@ -352,7 +352,7 @@ export class Membership implements AsyncDisposable {
         const response = changeKeys(this.#keys, event.operation, event.key);
         const { ok, text } = response;
         const { operation } = event;
-        this.#observer.log("info", "gossip_key_asked", {
+        this.#observer.log("info", "gossip.key-asked", {
           operation,
           ok,
           from: event.query.from,
@@ -380,7 +380,7 @@ export class Membership implements AsyncDisposable {
       case "conflict-lost": {
         const { membersFor, membersAsked } = event;
         const sentence = `another member is called ${this.name}: ${membersFor} of ${membersAsked} say so`;
-        this.#observer.log("error", "gossip_conflict_lost", { membersFor, membersAsked });
+        this.#observer.log("error", "gossip.conflict-lost", { membersFor, membersAsked });
         this.#onConflictLost(new ProglogError("CONFIGURATION", sentence));
         return;
       }
@@ -389,11 +389,11 @@ export class Membership implements AsyncDisposable {
         return;
       case "suspected":
         this.#observer.count("gossip_suspected_total");
-        this.#observer.log("info", "member_suspected", { member: event.name, by: event.from });
+        this.#observer.log("info", "member.suspected", { member: event.name, by: event.from });
         return;
       case "tcp-only": {
         this.#observer.count("gossip_tcp_only_total");
-        this.#observer.log("warn", "gossip_tcp_only", { member: event.name });
+        this.#observer.log("warn", "gossip.tcp-only", { member: event.name });
         return;
       }
     }

@@ -49,7 +49,7 @@ export class SnapshotKeeper {
     } catch (error) {
       // Nothing depends on it but the comfort of the next start.
       if (!this.#hasFailed) {
-        this.#observer.log("warn", "snapshot_failed", { error: String(error) });
+        this.#observer.log("warn", "gossip.snapshot-failed", { error: String(error) });
       }
       this.#hasFailed = true;
     }

@@ -38,14 +38,14 @@ export class GossipServer {
     const from = socket.remoteAddress ?? "";
     socket.on("error", () => socket.destroy());
     if (this.#served.size >= limits.gossipServedStreamsMax) {
-      complaints.add("gossip_stream_dropped", "stream_limit", from);
+      complaints.add("gossip.stream-dropped", "stream_limit", from);
       socket.destroy();
       return;
     }
     observer.count("gossip_streams_total", 1, ACCEPTED);
     const stream = this.#next++;
     const cancelTimeout = clock.after(limits.gossipServedStreamMs, () => {
-      complaints.add("gossip_stream_dropped", "stream_timeout", from);
+      complaints.add("gossip.stream-dropped", "stream_timeout", from);
       socket.destroy();
     });
     this.#served.set(stream, { socket, cancelTimeout });
@@ -75,7 +75,7 @@ export class GossipServer {
     };
     const refuse = (what: string, text: string): void => {
       letGo();
-      complaints.add("gossip_stream_dropped", what, from);
+      complaints.add("gossip.stream-dropped", what, from);
       this.#end(socket, { kind: "error", text });
     };
     socket.on("data", (chunk) => {

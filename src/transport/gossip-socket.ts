@@ -91,11 +91,11 @@ export class GossipSocket implements AsyncDisposable {
     }
     udp.on("message", (packet, from) => this.#receive(packet, from));
     udp.on("error", (error) =>
-      this.#complaints.add("gossip_socket_failed", "socket", error.message),
+      this.#complaints.add("gossip.socket-failed", "socket", error.message),
     );
     tcp.on("connection", (socket) => this.#server.accept(socket));
     tcp.on("error", (error) =>
-      this.#complaints.add("gossip_socket_failed", "socket", error.message),
+      this.#complaints.add("gossip.socket-failed", "socket", error.message),
     );
   }
 
@@ -159,7 +159,7 @@ export class GossipSocket implements AsyncDisposable {
     this.#observer.count("gossip_received_bytes_total", packet.length);
     const { messages, refused } = decodePacket(packet, this.keyring);
     for (const reason of refused)
-      this.#complaints.add("gossip_packet_dropped", reason, from.address);
+      this.#complaints.add("gossip.packet-dropped", reason, from.address);
     for (const { kind } of messages) {
       this.#observer.count("gossip_messages_received_total", 1, KIND(kind));
     }

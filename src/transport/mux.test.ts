@@ -170,7 +170,7 @@ test("connections above the limit are cut", async () => {
   await read(first, 4);
   const second = dial(mux);
   await once(second, "close");
-  assert.deepEqual(refused, ["connection_refused"]);
+  assert.deepEqual(refused, ["connection.refused"]);
   first.destroy();
 });
 

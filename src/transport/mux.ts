@@ -97,7 +97,7 @@ export class Mux implements AsyncDisposable {
     }
     // A failing accept (no descriptors left) must not end the process.
     mux.#server.on("error", (error) => {
-      mux.#observer.log("error", "listener_failed", { error: error.message });
+      mux.#observer.log("error", "listener.failed", { error: error.message });
     });
     return mux;
   }
@@ -188,7 +188,7 @@ export class Mux implements AsyncDisposable {
 
   #refused(reason: string): void {
     this.#observer.count("connections_refused_total");
-    this.#observer.log("debug", "connection_refused", { reason });
+    this.#observer.log("debug", "connection.refused", { reason });
   }
 }
 

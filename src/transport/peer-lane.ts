@@ -203,7 +203,7 @@ export class PeerLane {
     if (reason === this.#complaint) return;
     this.#complaint = reason;
     const peer = this.#parts.hello().to.name;
-    this.#parts.observer.log("warn", "peer_connection_ended", { peer, reason });
+    this.#parts.observer.log("warn", "peer.connection-ended", { peer, reason });
   }
 }
 

@@ -225,7 +225,7 @@ describe("who is let in", () => {
     const a = new PeerServer(ports, { name: "one", replicaId: 1, observer, clock });
     a.connect(b);
     await until(() => lines.length === 2);
-    assert.match(JSON.stringify(lines), /peer_connection_ended.*"two".*refused \(clusterId\)/);
+    assert.match(JSON.stringify(lines), /peer\.connection-ended.*"two".*refused \(clusterId\)/);
     clock.advance(limits.peerRetryMsMax / 2 - 1);
     assert.equal(a.dialled.length, 2);
     clock.advance(limits.peerRetryMsMax / 2 + 1);

@@ -142,17 +142,17 @@ export class PeerListener<
 
   #ended(hello: Hello | undefined, reason: string | undefined, error?: ProglogError): void {
     if (error === undefined) {
-      this.#observer.log("debug", "peer_left", { peer: hello?.from.name, reason });
+      this.#observer.log("debug", "peer.left", { peer: hello?.from.name, reason });
       return;
     }
     this.#observer.count("peer_messages_refused_total");
-    this.#complain("peer_not_understood", { peer: hello?.from.name, reason });
+    this.#complain("peer.not-understood", { peer: hello?.from.name, reason });
     this.#options.onFailure?.(hello, error);
   }
 
   #refused(reason: string): void {
     this.#observer.count("peer_connections_refused_total");
-    this.#complain("peer_refused", { reason });
+    this.#complain("peer.refused", { reason });
   }
 
   /** Anybody may dial, as often as he likes. */

@@ -38,7 +38,7 @@ async function listening(protocols: readonly Protocol[], more: Partial<MuxOption
   const observer: Observer = {
     ...silentObserver,
     log: (_level, event, fields) => {
-      if (event === "connection_refused") refused.push(String(fields?.["reason"]));
+      if (event === "connection.refused") refused.push(String(fields?.["reason"]));
     },
   };
   const tls = { context, asksForCertificate: true };

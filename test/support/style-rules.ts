@@ -7,6 +7,9 @@ const REMINDERS = new RegExp(
 );
 const DEFAULT_EXPORT = /^export default\b|^export \{[^}]*\bas default\b/m;
 const SHARED_HOOK = /^(beforeEach|afterEach|before)\(/m;
+/** The literal name in a call of an observer's `log`. */
+const EVENT = /\.log\(\s*(?:"(?:debug|info|warn|error)"|level),\s*["`]([^"`$]*)/g;
+const EVENT_NAME = /^[a-z]+\.([a-z]+(-[a-z]+)*)?$/;
 const CHAPTER = /^(#!.*\n)?\/\*\*\n \* # \S+: .+\n \*\n/;
 
 type Rule = (source: Source) => string | undefined;
@@ -33,6 +36,12 @@ const RULES: readonly Rule[] = [
     isTest(path) && SHARED_HOOK.test(text)
       ? "has a hook outside a describe, which would run for other files of the same process too"
       : undefined,
+  ({ path, text }) => {
+    if (!path.startsWith("src/") || isTest(path)) return undefined;
+    const names = Array.from(text.matchAll(EVENT), ([, name = ""]) => name);
+    const odd = names.find((name) => name !== "" && !EVENT_NAME.test(name));
+    return odd === undefined ? undefined : `"${odd}" is no name of an event, as "log.disk-full" is`;
+  },
   ({ path, text }) =>
     isFrontDoor(path) && !CHAPTER.test(text)
       ? 'is a front door and opens with a chapter: "/**\\n * # folder: the idea"'
