@@ -207,11 +207,37 @@ export const httpRecordsMax = 10_000;
 export const grpcMessageBytesMax: number = batchBytesMax + 64 * KiB;
 /** A client's call with one answer, all attempts together. */
 export const callTimeoutMs = 30_000;
+/** One attempt of a call that may be repeated, where the server does not answer at all. */
+export const attemptTimeoutMs = 10_000;
+/** Nor is an attempt begun with less time than this: it could only make a certain outcome uncertain. */
+export const attemptTimeMsMin = 200;
+/** Servers that a client connects to: no cluster has more, and no answer may make it dial the world. */
+export const clientServersMax = 64;
+/** A server that has not let a client in after this time is passed over where there are others. */
+export const clientConnectTimeoutMs = 5_000;
+/** How often a client asks who leads: always, and while it knows of no leader that it can reach. */
+export const serversIntervalMs = 10_000;
+export const serversRetryMsMin = 100;
+export const serversRetryMsMax = 2_000;
+/** How long a server may take to say it. */
+export const serversTimeoutMs = 2_000;
+/** How often a client looks at its certificates; a change counts after two looks. */
+export const clientFileCheckIntervalMs = 1_000;
+/** A client's gRPC connection with calls, and no traffic, is asked for a sign of life so often. */
+export const clientKeepaliveIntervalMs = 5_000;
+export const clientKeepaliveTimeoutMs = 5_000;
 /** Attempts that a client makes of a call, or of a stream without progress, before it gives up. */
 export const retryAttemptsMax = 5;
 /** The pause after a failed attempt; it doubles, with jitter, up to the second number. */
 export const retryDelayMsMin = 50;
 export const retryDelayMsMax = 2_000;
+/** After a server that does not lead: elections take less than a second. */
+export const leaderRetryDelayMsMax = 250;
+/** Repetitions of all calls of one client, a second, and so many at once after a quiet time. */
+export const retriesPerSecondMax = 200;
+export const retriesBurstMax = 50;
+/** A producer's stream without an answer for so long is tried anew, which a stamp makes harmless. */
+export const producerStallMsMin = 3_000;
 /** The same for those who follow a log for days: servers are restarted, and come back. */
 export const followRetryAttemptsMax = 60;
 /** A producer that got no answer for so long, whatever it tried, gives up. */

@@ -23,8 +23,8 @@ const TIMEOUT_SECONDS = 10;
 export function addClientOptions(command: Command): void {
   command
     .option(
-      "-a, --address <host:port>",
-      `the server's RPC address (default: PROGLOG_ADDRESS, else ${ADDRESS})`,
+      "-a, --address <host:port,…>",
+      `RPC addresses of one or more servers of the cluster (default: PROGLOG_ADDRESS, else ${ADDRESS})`,
     )
     .addOption(timeoutOption());
   addTlsOptions(command);

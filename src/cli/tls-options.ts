@@ -1,6 +1,4 @@
-import { readFileSync } from "node:fs";
 import type { Command } from "commander";
-import { ProglogError } from "../base/index.ts";
 import type { ClientTls } from "../client/index.ts";
 import type { CommonOptions, Context } from "./run.ts";
 
@@ -26,16 +24,15 @@ export function tlsOf({ env }: Context, options: TlsOptions): ClientTls | undefi
   const certFile = options.tlsCertFile ?? env["PROGLOG_TLS_CERT_FILE"];
   const keyFile = options.tlsKeyFile ?? env["PROGLOG_TLS_KEY_FILE"];
   const serverName = options.tlsServerName ?? env["PROGLOG_TLS_SERVER_NAME"];
-  const [ca, cert, key] = [caFile, certFile, keyFile].map(read);
-  if (ca === undefined && cert === undefined && key === undefined) return undefined;
-  return { ca, cert, key, serverName: serverName === "" ? undefined : serverName };
+  const files = {
+    caFile: given(caFile),
+    certFile: given(certFile),
+    keyFile: given(keyFile),
+  };
+  if (Object.values(files).every((file) => file === undefined)) return undefined;
+  return { ...files, serverName: given(serverName) };
 }
 
-function read(file: string | undefined): Buffer | undefined {
-  if (file === undefined || file === "") return undefined;
-  try {
-    return readFileSync(file);
-  } catch (cause) {
-    throw new ProglogError("CONFIGURATION", ProglogError.from(cause).message, { cause });
-  }
+function given(text: string | undefined): string | undefined {
+  return text === "" ? undefined : text;
 }

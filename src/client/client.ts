@@ -15,11 +15,12 @@ import {
   type ServerListings,
 } from "../api/index.ts";
 import { checkRecord, limits, type ProglogError, type RecordInput } from "../base/index.ts";
-import { type CallOptions, type ClientTls, Connection } from "./connection.ts";
+import { type CallOptions, Connection } from "./connection.ts";
+import type { ClientTls } from "./credentials.ts";
 import { readBatches, type ReadRange } from "./consumer.ts";
 import { Producer, type ProducerOptions } from "./producer.ts";
 import { type BatchSource, type LogRecord, RecordStream } from "./record-stream.ts";
-import { DEFAULT_RETRY, retrying, type RetryPolicy } from "./retry.ts";
+import { DEFAULT_RETRY, RetryBudget, retrying, type RetryPolicy } from "./retry.ts";
 
 export interface ConnectOptions {
   /** For a call with one answer, all its attempts together; and for each batch of a producer. */
@@ -78,6 +79,7 @@ export class Client implements AsyncDisposable {
   readonly #log: string;
   readonly #timeoutMs: number;
   readonly #retry: RetryPolicy;
+  readonly #budget = new RetryBudget();
   /** One past the highest offset that was acknowledged to this client. */
   #ownNext = 0;
 
@@ -90,9 +92,10 @@ export class Client implements AsyncDisposable {
   }
 
   /**
-   * Appends one record; resolves when it is durable. Repeated only when the server says that nothing
-   * was appended; `UNAVAILABLE` and `DEADLINE_EXCEEDED` leave that open. A null value is sent as an
-   * empty one (a `producer` keeps it).
+   * Appends one record; resolves when it is durable. Repeated only when it is certain that nothing was
+   * appended. An error tells by `notAppended` whether that is so: where it is false, nobody knows, and a
+   * `producer`, which may send again, is what helps. A null value is sent as an empty one (a `producer`
+   * keeps it).
    */
   async produce(record: RecordInput, options: ProduceOptions = {}): Promise<ProduceAnswer> {
     checkRecord(record);
@@ -179,12 +182,14 @@ export class Client implements AsyncDisposable {
   ): Promise<T> {
     const { signal } = options;
     const deadlineMs = Date.now() + this.#timeoutMs;
-    return retrying(
-      this.#retry,
-      (error) => isRepeatable(error) && Date.now() < deadlineMs,
-      () => this.#connection.unary(name, request, decode, { signal, deadlineMs }),
-      { signal },
-    );
+    const [policy, budget] = [this.#retry, this.#budget];
+    return retrying({ policy, budget, isRepeatable, deadlineMs, signal }, () => {
+      // What may be repeated does not wait to the end for a server that does not answer at all.
+      const attemptMs =
+        isRepeatable === isRetryable ? Date.now() + limits.attemptTimeoutMs : Infinity;
+      const options = { signal, deadlineMs: Math.min(deadlineMs, attemptMs) };
+      return this.#connection.unary(name, request, decode, options);
+    });
   }
 
   #read(range: ReadRange): BatchSource {
@@ -226,9 +231,9 @@ export class Client implements AsyncDisposable {
 }
 
 function isRetryable(error: ProglogError): boolean {
-  return error.retryable && error.code !== "DEADLINE_EXCEEDED";
+  return error.retryable;
 }
 
 function isNotAppended(error: ProglogError): boolean {
-  return isRetryable(error) && error.notAppended;
+  return error.retryable && error.notAppended;
 }

@@ -1,7 +1,7 @@
 import { isIP } from "node:net";
-import { checkServerIdentity, createSecureContext } from "node:tls";
 import {
   type ChannelCredentials,
+  type ChannelOptions,
   Client as GrpcClient,
   type ClientDuplexStream,
   type ClientReadableStream,
@@ -10,16 +10,22 @@ import {
 import { fromServiceError, GRPC_STATUS, LOG_METHODS, type LogMethodName } from "../api/index.ts";
 import { limits, ProglogError } from "../base/index.ts";
 import { abortError, onAbort } from "./abort.ts";
+import { targetOf } from "./addresses.ts";
+import { TLS_NAMES_OPTION } from "./balancer.ts";
 import { callMetadata, streamMetadata } from "./call-metadata.ts";
+import { type ClientTls, secureCredentials, type TlsMaterial } from "./credentials.ts";
+import { registerScheme } from "./resolver.ts";
+import { TlsFiles } from "./tls-files.ts";
+import { tlsNameOf } from "./tls-name.ts";
 
-const CHANNEL_OPTIONS = {
+const CHANNEL_OPTIONS: ChannelOptions = {
   "grpc.max_send_message_length": limits.grpcMessageBytesMax,
   "grpc.max_receive_message_length": limits.grpcMessageBytesMax,
   "grpc-node.flow_control_window": limits.clientWindowBytes,
   "grpc.initial_reconnect_backoff_ms": limits.retryDelayMsMin,
   "grpc.max_reconnect_backoff_ms": limits.retryDelayMsMax,
-  "grpc.keepalive_time_ms": limits.keepaliveIntervalMs,
-  "grpc.keepalive_timeout_ms": limits.keepaliveTimeoutMs,
+  "grpc.keepalive_time_ms": limits.clientKeepaliveIntervalMs,
+  "grpc.keepalive_timeout_ms": limits.clientKeepaliveTimeoutMs,
   // Whether a call may be repeated is our knowledge, and its buffers are ours.
   "grpc.enable_retries": 0,
   "grpc.enable_channelz": 0,
@@ -31,17 +37,6 @@ export interface CallOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
-/** How a client proves who it is, and whom it believes. PEM throughout. */
-export interface ClientTls {
-  /** Who signs servers. Default: the authorities that Node knows. */
-  readonly ca?: string | Uint8Array | undefined;
-  /** Shown to servers that ask who we are. */
-  readonly cert?: string | Uint8Array | undefined;
-  readonly key?: string | Uint8Array | undefined;
-  /** The name that a server's certificate must have; default: the host of the address. */
-  readonly serverName?: string | undefined;
-}
-
 /** One or the other; neither is plaintext. */
 export interface SecurityOptions {
   readonly tls?: ClientTls | undefined;
@@ -50,19 +45,26 @@ export interface SecurityOptions {
 
 /** A channel to the servers that knows which calls are open, and words every failure as ours. */
 export class Connection {
-  readonly #grpc: GrpcClient;
+  #grpc: GrpcClient;
+  readonly #files: TlsFiles | undefined;
   readonly #cancels = new Set<() => void>();
   #closed = false;
 
-  constructor(address: string, security: SecurityOptions = {}) {
-    const { tls, credentials } = security;
-    const ip = tls?.serverName === undefined ? ipOf(address) : undefined;
-    const name = ip === undefined ? tls?.serverName : NAME_FOR_ADDRESSES;
-    const options =
-      name === undefined
-        ? CHANNEL_OPTIONS
-        : { ...CHANNEL_OPTIONS, "grpc.ssl_target_name_override": name };
-    this.#grpc = new GrpcClient(address, credentials ?? credentialsOf(tls, ip), options);
+  /** Throws `INVALID_ARGUMENT` for an address that is none, `CONFIGURATION` for what `tls` holds. */
+  constructor(address: string, { tls, credentials }: SecurityOptions = {}) {
+    if (tls === undefined || credentials !== undefined) {
+      this.#grpc = openChannel(address, credentials ?? grpcCredentials.createInsecure(), {});
+      return;
+    }
+    const open = (material: TlsMaterial): GrpcClient =>
+      openChannel(address, secureCredentials(material), tlsOptions(address, tls));
+    this.#grpc = open(TlsFiles.read(tls));
+    this.#files = new TlsFiles(tls, (material) => {
+      const before = this.#grpc;
+      this.#grpc = open(material);
+      // Takes no new calls and ends those that have not begun; the others keep their connections.
+      before.close();
+    });
   }
 
   /** A call with one answer. `deadlineMs` is a time of `Date.now()`. */
@@ -128,6 +130,7 @@ export class Connection {
     this.#closed = true;
     for (const cancel of this.#cancels) cancel();
     this.#cancels.clear();
+    this.#files?.close();
     this.#grpc.close();
   }
 
@@ -137,8 +140,10 @@ export class Connection {
     if (signal?.aborted) return abortError(signal);
     if (this.#closed) return closedError(caught);
     const error = fromServiceError(caught);
-    if (!isBrokenOff(error)) return error;
-    const { message, details, notAppended } = error;
+    const neverBegan = NEVER_BEGAN.test(error.message);
+    if (!neverBegan && !isBrokenOff(error)) return error;
+    const { message, details } = error;
+    const notAppended = neverBegan || error.notAppended;
     return new ProglogError("UNAVAILABLE", message, { cause: caught, details, notAppended });
   }
 
@@ -186,44 +191,27 @@ function closedError(cause?: unknown): ProglogError {
   return new ProglogError("CLOSED", "the client is closed", { cause });
 }
 
-/**
- * What a server that is reached by an IP address is called in the handshake, where an address may not
- * stand (RFC 6066) and the library would put it. Its certificate is still checked for the address.
- */
-const NAME_FOR_ADDRESSES = "server.proglog";
+/** What the library says of calls of which nothing was sent. */
+const NEVER_BEGAN = /^(Channel closed before call started|Failed to start HTTP\/2 stream)/;
 
-function ipOf(address: string): string | undefined {
-  const host = /^\[?(.+?)\]?:\d+$/.exec(address)?.[1] ?? "";
-  return isIP(host) === 0 ? undefined : host;
+function openChannel(
+  address: string,
+  credentials: ChannelCredentials,
+  options: ChannelOptions,
+): GrpcClient {
+  registerScheme();
+  const { target, isCluster } = targetOf(address);
+  // A proxy would stand for all servers at once, and there would be nobody to choose among.
+  const proxy = isCluster ? { "grpc.enable_http_proxy": 0 } : {};
+  return new GrpcClient(target, credentials, { ...CHANNEL_OPTIONS, ...proxy, ...options });
 }
 
-function credentialsOf(tls: ClientTls | undefined, ip: string | undefined): ChannelCredentials {
-  if (tls === undefined) return grpcCredentials.createInsecure();
-  const { ca, cert, key } = tls;
-  if ((cert === undefined) !== (key === undefined)) {
-    throw new ProglogError("CONFIGURATION", "a client's certificate and its key come together");
-  }
-  try {
-    const context = createSecureContext({
-      minVersion: "TLSv1.3",
-      ...(ca === undefined ? {} : { ca: asBuffer(ca) }),
-      ...(cert === undefined ? {} : { cert: asBuffer(cert) }),
-      ...(key === undefined ? {} : { key: asBuffer(key) }),
-    });
-    return grpcCredentials.createFromSecureContext(
-      context,
-      ip === undefined
-        ? {}
-        : { checkServerIdentity: (_name, certificate) => checkServerIdentity(ip, certificate) },
-    );
-  } catch (cause) {
-    const { message } = ProglogError.from(cause);
-    throw new ProglogError("CONFIGURATION", `TLS of the client: ${message}`, { cause });
-  }
-}
-
-function asBuffer(pem: string | Uint8Array): Buffer {
-  return typeof pem === "string" ? Buffer.from(pem) : Buffer.from(pem);
+function tlsOptions(address: string, { serverName }: ClientTls): ChannelOptions {
+  const { isCluster } = targetOf(address);
+  if (serverName !== undefined) return { "grpc.ssl_target_name_override": serverName };
+  if (isCluster) return { [TLS_NAMES_OPTION]: 1 };
+  const host = /^[^:]+:\/*\[?(.+?)\]?(?::\d+)?$/.exec(address)?.[1] ?? "";
+  return isIP(host) === 0 ? {} : { "grpc.ssl_target_name_override": tlsNameOf(host) };
 }
 
 /** An answer that cannot be read is the server's fault, whatever the decoder calls it. */

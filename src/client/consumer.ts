@@ -29,6 +29,7 @@ export async function* readBatches(
     const maxRecords = Number.isFinite(range.end) ? range.end - next : 0;
     const request = encodeConsumeRequest({ ...range, offset: next, maxRecords, maxBytes: 0 });
     const { call, release } = connection.readStream("ConsumeBatches", request, range);
+    let failure: ProglogError;
     try {
       for await (const message of call as AsyncIterable<Buffer>) {
         const batches = batchesOf(message, next);
@@ -43,11 +44,12 @@ export async function* readBatches(
       throw new ProglogError("UNAVAILABLE", "the server ended the stream");
     } catch (caught) {
       const error = connection.errorOf(caught, range.signal);
-      if (!error.retryable || backoff.failures + 1 >= retry.attemptsMax) throw error;
+      if (!error.retryable || backoff.failed(error)) throw error;
+      failure = error;
     } finally {
       release();
     }
-    await backoff.wait(range.signal);
+    await backoff.wait(failure, range.signal);
   }
 }
 

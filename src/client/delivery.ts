@@ -173,7 +173,8 @@ export class Delivery {
           this.#fail(error);
           return;
         }
-        await this.#backoff.wait(this.#stop.signal).catch(() => undefined);
+        this.#backoff.failed(error);
+        await this.#backoff.wait(error, this.#stop.signal).catch(() => undefined);
       }
       if (this.#isIdle() && !this.#isOver()) await this.#work();
     }
@@ -269,16 +270,30 @@ export class Delivery {
 
   /** Rejects when batches are on the wire and no answer comes: the peer may be there and be stuck. */
   #watch(): { overdue: Promise<never>; stop: () => void } {
-    const { timeoutMs } = this.#options;
+    const patienceMs = this.#patienceMs();
     let timer: NodeJS.Timeout | undefined;
     const overdue = new Promise<never>((_, reject) => {
       timer = setInterval(() => {
         if (this.#queue.sentCount === 0) return;
-        if (performance.now() - this.#waitingSinceMs < timeoutMs) return;
-        reject(new ProglogError("UNAVAILABLE", `the server has not answered for ${timeoutMs} ms`));
-      }, timeoutMs / 2);
+        if (performance.now() - this.#waitingSinceMs < patienceMs) return;
+        reject(new ProglogError("UNAVAILABLE", `the server has not answered for ${patienceMs} ms`));
+      }, patienceMs / 2);
     });
     return { overdue, stop: () => clearInterval(timer) };
+  }
+
+  /**
+   * How long a stream may owe an answer. Where sending again is harmless it is short at first: a leader
+   * that stands still is followed by another, which only a new stream finds. It doubles, so that a slow
+   * disk is not sent the same for ever.
+   */
+  #patienceMs(): number {
+    const { timeoutMs, idempotent } = this.#options;
+    if (!idempotent) return timeoutMs;
+    return Math.min(
+      timeoutMs,
+      limits.producerStallMsMin * 2 ** Math.min(this.#backoff.failures, 10),
+    );
   }
 
   /** After a break: what is to be sent again, what is lost, and whether it goes on at all. */

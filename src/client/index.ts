@@ -25,8 +25,11 @@
  * twice; records come in the order of the log, each once, over any number of broken connections;
  * every buffer is bounded (`base/limits.ts`), and nothing stays open after `close`.
  *
- * Left out on purpose: finding the servers of a cluster (the address is gRPC's: a name may stand for
- * many), consumer groups, transactions, compression by the producer.
+ * The address is that of one server or of several, `host:port,host:port`: the others are found, appends
+ * go to the leader and reads to the followers, and both follow what happens to the cluster
+ * (`resolver.ts`, `balancer.ts`, `picker.ts`; `proglog://host:port` for a plain gRPC channel).
+ *
+ * Left out on purpose: consumer groups, transactions, compression by the producer.
  */
 export type { Offsets, ServerListing, ServerListings } from "../api/index.ts";
 export { type ErrorCode, type ErrorDetails, ProglogError } from "../base/index.ts";
@@ -41,8 +44,10 @@ export {
   type ReadOptions,
   type RecordsOptions,
 } from "./client.ts";
-export type { CallOptions, ClientTls } from "./connection.ts";
+export type { CallOptions } from "./connection.ts";
+export type { ClientTls } from "./credentials.ts";
 export { type Ack, Sent } from "./pending-batch.ts";
 export { Producer, type ProducerOptions } from "./producer.ts";
 export { type LogRecord, RecordStream } from "./record-stream.ts";
+export { registerScheme } from "./resolver.ts";
 export type { RetryPolicy } from "./retry.ts";

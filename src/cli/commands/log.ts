@@ -48,7 +48,7 @@ export function define(command: Command, run: Run): void {
   load
     .description("append what export wrote, from a file or from standard input")
     .option("--data-dir <directory>", "into a data directory that no server has open")
-    .option("-a, --address <host:port>", "into a server's log")
+    .option("-a, --address <host:port,…>", "into a server's log")
     .addOption(timeoutOption())
     .addOption(formatOption())
     .option("--json", "print what was appended as a JSON object")

@@ -21,8 +21,8 @@ const LAG_INTERVAL_MS = 1_000;
 export function define(command: Command, run: Run): void {
   addTlsOptions(command);
   command
-    .requiredOption("--from <host:port>", "the RPC address of a server of the log to follow")
-    .requiredOption("--to <host:port>", "the RPC address of a server of the mirror")
+    .requiredOption("--from <host:port,…>", "RPC addresses of servers of the log to follow")
+    .requiredOption("--to <host:port,…>", "RPC addresses of servers of the mirror")
     .option("--until-end", "end where the log ends now, instead of following it")
     .option(
       "--shift <offsets>",

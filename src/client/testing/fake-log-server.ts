@@ -59,11 +59,21 @@ export class FakeLogServer implements AsyncDisposable {
   };
   /** Called first in every call that has one request; may throw what it answers. */
   onCall: (name: string, request: Buffer) => void = () => undefined;
+  /** What the server says of the cluster, whether it is true or not; may throw what it answers. */
+  onGetServers: () => api.ServerListings = () => ({ clusterId: "c", term: 7, servers: [] });
   /** Called before each message of a read; may throw what ends it. */
   onMessage: (batch: Uint8Array) => void = () => undefined;
 
-  static async start(): Promise<FakeLogServer> {
-    const fake = new FakeLogServer();
+  readonly #credentials: ServerCredentials;
+
+  private constructor(credentials: ServerCredentials) {
+    this.#credentials = credentials;
+  }
+
+  static async start(
+    credentials: ServerCredentials = ServerCredentials.createInsecure(),
+  ): Promise<FakeLogServer> {
+    const fake = new FakeLogServer(credentials);
     await fake.restart();
     return fake;
   }
@@ -102,8 +112,7 @@ export class FakeLogServer implements AsyncDisposable {
     this.#server = new Server();
     this.#server.addService(api.LOG_METHODS, this.#handlers());
     this.#port = await new Promise<number>((resolve, reject) => {
-      const credentials = ServerCredentials.createInsecure();
-      this.#server.bindAsync(this.address, credentials, (error, port) => {
+      this.#server.bindAsync(this.address, this.#credentials, (error, port) => {
         if (error === null) resolve(port);
         else reject(error);
       });
@@ -120,7 +129,7 @@ export class FakeLogServer implements AsyncDisposable {
       (name: api.LogMethodName, answer: (request: Buffer) => Buffer) =>
       (call: ServerUnaryCall<Buffer, Buffer>, callback: sendUnaryData<Buffer>): void => {
         try {
-          this.#count(name, call.request);
+          this.#count(name, name === "GetServers" ? undefined : call.request);
           callback(null, answer(call.request));
         } catch (error) {
           callback(api.toServiceError(ProglogError.from(error)));
@@ -133,9 +142,7 @@ export class FakeLogServer implements AsyncDisposable {
         return api.encodeCreateProducerResponse({ id: 2 ** 40, epoch: 3 });
       }),
       GetOffsets: unary("GetOffsets", (request) => this.#offsets(request)),
-      GetServers: unary("GetServers", () => {
-        return api.encodeGetServersResponse({ clusterId: "c", term: 7, servers: [] });
-      }),
+      GetServers: unary("GetServers", () => api.encodeGetServersResponse(this.onGetServers())),
       ProduceBatches: (call: ServerDuplexStream<Buffer, Buffer>) => this.#produceBatches(call),
       ConsumeBatches: (call: Reader) => {
         this.open += 1;
