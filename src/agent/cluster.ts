@@ -8,6 +8,7 @@ import { handOver } from "./hand-over.ts";
 import { Links } from "./links.ts";
 import { PeerAddresses } from "./peer-addresses.ts";
 import { Reconciler } from "./reconciler.ts";
+import { Removals } from "./removals.ts";
 import type { Security } from "./security.ts";
 import { Standing } from "./standing.ts";
 import type { Status } from "./status.ts";
@@ -36,7 +37,7 @@ export class Cluster {
 
   private constructor(
     data: DataLog,
-    { status, observer }: ClusterOptions,
+    { status, observer, onFailure }: ClusterOptions,
     made: Pick<Cluster, "replica" | "links"> & { readonly addresses: PeerAddresses },
   ) {
     this.replica = made.replica;
@@ -45,9 +46,17 @@ export class Cluster {
     this.#replicaId = data.directory.meta.replicaId;
     this.#status = status;
     this.#observer = observer;
+    const removals = new Removals({
+      replica: made.replica,
+      cut: (replicaId) => made.links.cut(replicaId),
+      onRemoved: onFailure,
+    });
     made.links.begin(made.replica, {
-      answered: (member, answer) => this.#reconciler?.answered(member, answer),
-      joined: () => undefined,
+      answered: (member, answer) => {
+        removals.answered(answer);
+        this.#reconciler?.answered(member, answer);
+      },
+      refuses: (hello) => removals.refuses(hello),
     });
   }
 

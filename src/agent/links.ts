@@ -11,6 +11,7 @@ import type {
   PeerIdentity,
   PeerMessage,
   PeerRole,
+  Refused,
   Protocol,
 } from "../transport/index.ts";
 import type { PeerAddresses } from "./peer-addresses.ts";
@@ -34,8 +35,8 @@ export interface LinksOptions {
 export interface LinksHandler {
   /** Somebody was asked who he is: he lets us in, or says why not. */
   answered(member: ConfigurationMember, answer: HelloAnswer): void;
-  /** This server belongs to a cluster from now on. */
-  joined(): void;
+  /** What stands against somebody who says hello. */
+  refuses(hello: Hello): Refused | undefined;
 }
 
 /**
@@ -75,6 +76,7 @@ export class Links implements AsyncDisposable {
     this.#listener = new PeerListener<Entry>({
       ...shared,
       identify: (socket) => this.#identify(socket),
+      refuses: (hello) => this.#handler?.refuses(hello),
       // Whoever speaks to us is to hear our answers.
       onHello: ({ from: { name, replicaId } }) => this.#links.learn({ name, replicaId }),
       handle: (message, hello) => this.#take(message, hello),
@@ -95,6 +97,11 @@ export class Links implements AsyncDisposable {
   /** For those who ask questions. */
   get links(): PeerLinks<Entry> {
     return this.#links;
+  }
+
+  /** Ends the connections that a replica has dialled. */
+  cut(replicaId: number): void {
+    this.#listener.cut(replicaId);
   }
 
   /** From now on what comes in is heard. */
@@ -155,7 +162,6 @@ export class Links implements AsyncDisposable {
     // They were dialled by a server without a cluster, to which nothing about a log is said.
     this.#links.renewLearned();
     this.#options.observer.log("info", "cluster.joined", { cluster_id: clusterId });
-    this.#handler?.joined();
   }
 
   /** A type of entry that the leader knows and we do not may not be skipped. */

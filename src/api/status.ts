@@ -67,6 +67,7 @@ export const WIRE_STATUS: Readonly<Record<ErrorCode, WireStatus>> = Object.freez
   UNSUPPORTED_FORMAT: { grpc: GRPC_STATUS.INTERNAL, http: 500 },
   LOCKED: { grpc: GRPC_STATUS.INTERNAL, http: 500 },
   ADDRESS_IN_USE: { grpc: GRPC_STATUS.INTERNAL, http: 500 },
+  REMOVED: { grpc: GRPC_STATUS.UNAVAILABLE, http: 503 },
   CONFIGURATION: { grpc: GRPC_STATUS.INTERNAL, http: 500 },
   INTERNAL: { grpc: GRPC_STATUS.INTERNAL, http: 500 },
 });

@@ -26,6 +26,7 @@ export type ErrorCode =
   | "UNSUPPORTED_FORMAT"
   | "LOCKED"
   | "ADDRESS_IN_USE"
+  | "REMOVED"
   | "CONFIGURATION"
   | "INTERNAL";
 
@@ -68,6 +69,8 @@ export const ERROR_CODES: Readonly<Record<ErrorCode, { readonly retryable: boole
     UNSUPPORTED_FORMAT: { retryable: false },
     LOCKED: { retryable: false },
     ADDRESS_IN_USE: { retryable: false },
+    /** This server was removed from its cluster. */
+    REMOVED: { retryable: false },
     CONFIGURATION: { retryable: false },
     INTERNAL: { retryable: false },
   });

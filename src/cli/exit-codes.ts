@@ -21,6 +21,7 @@ const BY_ERROR: Readonly<Partial<Record<ErrorCode, number>>> = {
   LOCKED: EXIT.taken,
   ADDRESS_IN_USE: EXIT.taken,
   STORAGE_FAILED: EXIT.disk,
+  REMOVED: EXIT.removed,
   UNSUPPORTED_FORMAT: EXIT.configuration,
   CONFIGURATION: EXIT.configuration,
 };

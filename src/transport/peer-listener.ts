@@ -80,6 +80,13 @@ export class PeerListener<
     this.#take(socket, reason);
   }
 
+  /** Ends the connections of one replica; it may dial again. */
+  cut(replicaId: number): void {
+    for (const connection of this.#connections.keys()) {
+      if (connection.hello?.from.replicaId === replicaId) connection.cut("cut here");
+    }
+  }
+
   /** Cuts all connections, and takes no more. */
   async close(): Promise<void> {
     this.#isClosed = true;

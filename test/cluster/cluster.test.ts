@@ -21,7 +21,7 @@ async function valuesOf({ commitLog }: Agent): Promise<string[]> {
   return values;
 }
 
-describe("three servers", () => {
+describe("three servers", { concurrency: true }, () => {
   test("what is produced on the one that leads is consumed from all, and nothing twice", async (t) => {
     const cluster = await startCluster(t, 3);
     const leader = await cluster.untilLed();

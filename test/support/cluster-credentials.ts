@@ -21,6 +21,8 @@ export interface ClusterCredentials {
   readonly settingsFor: (at: number) => Partial<AgentConfig>;
   /** The client who may do everything. */
   readonly root: ClientTlsPem;
+  /** Writes another certificate between servers, and who signed it; answers the settings. */
+  readonly write: (name: string, peer: KeyPairPem, authority: KeyPairPem) => Partial<AgentConfig>;
   /** Removes the files. */
   readonly remove: () => void;
 }
@@ -31,26 +33,29 @@ export async function clusterCredentials(count: number): Promise<ClusterCredenti
   const { authority } = made;
   const folder = mkdtempSync(join(tmpdir(), "proglog-cluster-certs-"));
   const settings: Partial<AgentConfig>[] = [];
+  const write = (file: string, content: string): string => {
+    const path = join(folder, file);
+    writeFileSync(path, content, { mode: 0o600 });
+    return path;
+  };
+  const writePeer = (name: string, peer: KeyPairPem) => ({
+    peerTlsCertFile: write(`${name}-peer.pem`, peer.cert),
+    peerTlsKeyFile: write(`${name}-peer-key.pem`, peer.key),
+  });
   for (let at = 0; at < count; at++) {
     const name = TestCluster.nameOf(at);
     const peer = await issueCertificate({ authority, kind: "peer", name, clusterName: CLUSTER });
-    const own = join(folder, name);
-    const server = writeServerFiles(own, made);
-    const write = (file: string, content: string): string => {
-      writeFileSync(join(own, file), content, { mode: 0o600 });
-      return join(own, file);
-    };
-    settings.push({
-      ...server,
-      clusterName: CLUSTER,
-      peerTlsCertFile: write("peer.pem", peer.cert),
-      peerTlsKeyFile: write("peer-key.pem", peer.key),
-    });
+    const server = writeServerFiles(join(folder, name), made);
+    settings.push({ ...server, clusterName: CLUSTER, ...writePeer(name, peer) });
   }
   return {
     made,
     settingsFor: (at) => settings[at] ?? {},
     root: { ...made.root, ca: authority.cert },
+    write: (name, peer, { cert }) => ({
+      ...writePeer(name, peer),
+      peerTlsCaFile: write(`${name}-ca.pem`, cert),
+    }),
     remove: () => rmSync(folder, { recursive: true }),
   };
 }
