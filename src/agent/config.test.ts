@@ -215,6 +215,7 @@ test("half of what encrypts or decides is refused, and with all of it any addres
     [{ serverTlsCaFile: "ca.pem" }, /ca-file is given without --server-tls-cert-file/],
     [{ ...peer, peerTlsKeyFile: "" }, /without --peer-tls-key-file/],
     [{ ...server, ...peer }, /peer-tls-cert-file is given without --server-tls-ca-file/],
+    [{ ...server, peerTlsShared: "true" }, /shared is given without --server-tls-ca-file/],
     [{ aclModelFile: "model.conf" }, /model-file is given without --acl-policy-file/],
     [{ aclAudit: "some" }, /is not denied or all/],
   ];

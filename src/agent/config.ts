@@ -227,6 +227,9 @@ function checkTogether(config: AgentConfig, problems: string[]): void {
     if (config[name] === "" || config[needed] !== "") continue;
     problems.push(`--${keyOf(name)} is given without --${keyOf(needed)}`);
   }
+  if (config.peerTlsShared && config.serverTlsCaFile === "") {
+    problems.push("--peer-tls-shared is given without --server-tls-ca-file");
+  }
   if (!isLoopback(host) && config.startJoinAddrs.length > 0 && config.gossipKey.length === 0) {
     problems.push(
       `--start-join-addrs with --bind-addr ${config.bindAddr}: gossip beyond loopback needs ` +

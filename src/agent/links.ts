@@ -136,8 +136,9 @@ export class Links implements AsyncDisposable {
   #identify(socket: Socket): PeerRole {
     const { security } = this.#options;
     if (security.context === undefined) return { kind: "anyPeer" };
-    const name = security.peerOf(socket);
-    if (name !== undefined) return { kind: "peer", name };
+    const peer = security.peerOf(socket);
+    if (peer === "any") return { kind: "anyPeer" };
+    if (peer !== undefined) return { kind: "peer", name: peer.name };
     return { kind: "refused", reason: "its certificate is no server's of this cluster" };
   }
 

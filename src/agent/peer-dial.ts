@@ -49,6 +49,7 @@ function secureDial(security: Security): PeerDial {
 function strangerBecause(socket: TLSSocket, name: string, security: Security): string | undefined {
   if (socket.alpnProtocol !== RAFT_ALPN) return "the other end does not speak with replicas";
   const found = security.peerOf(socket);
-  if (found === name) return undefined;
-  return `the certificate there ${found === undefined ? "is no server's" : `is that of ${found}`}`;
+  if (found === undefined) return "the certificate there is no server's";
+  if (found === "any" || found.name === name) return undefined;
+  return `the certificate there is that of ${found.name}`;
 }

@@ -1,6 +1,13 @@
 import type { Duplex } from "node:stream";
 import type { SecureContextOptions } from "node:tls";
-import { Authorizer, DEFAULT_MODEL, openTlsFiles, parsePolicy, Reloaded } from "../auth/index.ts";
+import {
+  ANY_PEER,
+  Authorizer,
+  DEFAULT_MODEL,
+  openTlsFiles,
+  parsePolicy,
+  Reloaded,
+} from "../auth/index.ts";
 import type { IdentityRules, Policy, TlsMaterial } from "../auth/index.ts";
 import type { Clock, Observer } from "../base/index.ts";
 import { Gate } from "../server/index.ts";
@@ -29,6 +36,7 @@ export class Security implements Disposable {
   readonly #authorizer: Authorizer;
   readonly #files: Files;
   readonly #clusterName: string;
+  readonly #allowsSharedPeers: boolean;
   /** Made anew when an authority changes. */
   #rules: IdentityRules;
   #peerContext: SecureContextOptions | undefined;
@@ -37,6 +45,7 @@ export class Security implements Disposable {
     const { logName, observer, clusterName } = options;
     this.#files = files;
     this.#clusterName = clusterName;
+    this.#allowsSharedPeers = config.peerTlsShared;
     this.#rules = this.#readRules();
     this.#peerContext = this.#readPeerContext();
     this.#authorizer = new Authorizer({ rules: () => this.#rules, policy: files.policy });
@@ -44,6 +53,11 @@ export class Security implements Disposable {
       this.#rules = this.#readRules();
       this.#peerContext = this.#readPeerContext();
     });
+    if (config.peerTlsShared) {
+      const reason =
+        "whoever has the key of the shared certificate may be any server of the cluster";
+      observer.log("warn", "peer.names-not-proved", { reason });
+    }
     if (files.policy === undefined && config.serverTlsCaFile === "") return;
     const auditAll = config.aclAudit === "all";
     this.gate = new Gate({ authorizer: this.#authorizer, log: logName, observer, auditAll });
@@ -90,10 +104,14 @@ export class Security implements Disposable {
     return this.#peerContext ?? this.context;
   }
 
-  /** The name that the certificate at the other end gives to a server of this cluster. */
-  peerOf(socket: Duplex): string | undefined {
+  /**
+   * The name that the certificate at the other end gives to a server of this cluster; "any" where it
+   * is shared by all of them, and that is allowed.
+   */
+  peerOf(socket: Duplex): { readonly name: string } | "any" | undefined {
     const { identity } = this.#authorizer.callerOf(socket);
-    return identity.kind === "peer" ? identity.name : undefined;
+    if (identity.kind !== "peer") return undefined;
+    return identity.name === ANY_PEER ? "any" : { name: identity.name };
   }
 
   /** Calls back when there are new certificates or authorities. */
@@ -116,7 +134,11 @@ export class Security implements Disposable {
     const peerAuthorities = (peer?.value.authorities ?? []).filter(
       ({ fingerprint256 }) => !known.has(fingerprint256),
     );
-    return { clusterName: this.#clusterName, peerAuthorities };
+    return {
+      clusterName: this.#clusterName,
+      peerAuthorities,
+      allowsSharedPeers: this.#allowsSharedPeers,
+    };
   }
 
   #readPeerContext(): SecureContextOptions | undefined {

@@ -27,6 +27,8 @@ export interface AgentConfig {
   readonly peerTlsCertFile: string;
   readonly peerTlsKeyFile: string;
   readonly peerTlsCaFile: string;
+  /** Whether one certificate may be that of all servers. */
+  readonly peerTlsShared: boolean;
   /** Casbin's; empty: the book's model, and no access list at all. */
   readonly aclModelFile: string;
   readonly aclPolicyFile: string;
@@ -174,6 +176,11 @@ export const SETTINGS: { readonly [Name in SettingName]: Setting<AgentConfig[Nam
     schema: values.optionalText("a path"),
     fallback: () => "",
     fallbackText: "none",
+  },
+  peerTlsShared: {
+    description: "one certificate may be all servers': it proves the cluster, and not which server",
+    schema: values.flag,
+    fallback: () => false,
   },
   aclModelFile: {
     argument: "<file>",

@@ -2,7 +2,7 @@ import { createPrivateKey, randomBytes, webcrypto, X509Certificate } from "node:
 import { isIP } from "node:net";
 import type * as X509 from "@peculiar/x509";
 import { ProglogError } from "../base/index.ts";
-import { peerUri } from "./identity.ts";
+import { ANY_PEER, peerUri } from "./identity.ts";
 
 /** A certificate and its key, both in PEM. */
 export interface KeyPairPem {
@@ -21,7 +21,7 @@ export interface ValidityOptions {
 export interface IssueOptions extends ValidityOptions {
   readonly authority: KeyPairPem;
   readonly kind: CertificateKind;
-  /** A client's name in policies; a server's host; a peer's `--node-name`. */
+  /** A client's name in policies; a server's host; a peer's `--node-name`, or `ANY_PEER`. */
   readonly name: string;
   /** Names and addresses by which a server or a peer is reached. */
   readonly hosts?: readonly string[] | undefined;
@@ -92,7 +92,7 @@ function alternativeNames(
 ): X509.JsonGeneralName[] {
   if (kind === "client") return [];
   const uri = kind === "peer" ? [{ type: "url", value: peerUri(clusterName, name) } as const] : [];
-  const all = hosts.includes(name) ? hosts : [name, ...hosts];
+  const all = hosts.includes(name) || name === ANY_PEER ? hosts : [name, ...hosts];
   return [
     ...uri,
     ...all.map((host) => ({ type: isIP(host) === 0 ? "dns" : "ip", value: host }) as const),

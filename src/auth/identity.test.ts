@@ -8,9 +8,9 @@ import type { Identity, IdentityRules } from "./identity.ts";
 const RULES: IdentityRules = { clusterName: "proglog", peerAuthorities: [] };
 
 /** A certificate as far as names go: subjects and alternative names as Node writes them. */
-function named(subject: string, subjectAltName?: string): Identity {
+function named(subject: string, subjectAltName?: string, rules = RULES): Identity {
   const certificate = { subject, subjectAltName } as unknown as X509Certificate;
-  return identityOf(certificate, RULES);
+  return identityOf(certificate, rules);
 }
 
 describe("identity", () => {
@@ -107,4 +107,28 @@ describe("identity", () => {
       assert.equal(named("CN=root", names).kind, kind);
     });
   }
+
+  test("a certificate for all servers is a server's only where that is allowed", async () => {
+    const authority = await createAuthority("ca");
+    const { cert } = await issueCertificate({
+      ...{ authority, kind: "peer", name: "*", clusterName: "proglog" },
+    });
+    const certificate = new X509Certificate(cert);
+    assert.equal(certificate.subjectAltName, "URI:spiffe://proglog/node/*");
+    assert.equal(identityOf(certificate, RULES).kind, "nobody");
+    const rules = { ...RULES, allowsSharedPeers: true };
+    assert.deepEqual(identityOf(certificate, rules), {
+      kind: "peer",
+      subject: "node:*",
+      name: "*",
+    });
+    assert.equal(identityOf(certificate, { ...rules, clusterName: "other" }).kind, "nobody");
+    for (const name of ["**", "a*", "*/a", "%2a"]) {
+      assert.equal(named("CN=*", `URI:spiffe://proglog/node/${name}`, rules).kind, "nobody", name);
+    }
+    assert.deepEqual(named("CN=x", "URI:spiffe://proglog/node/a", rules), {
+      ...{ kind: "peer", subject: "node:a", name: "a" },
+    });
+    assert.equal(named("CN=*", "DNS:*", rules).kind, "nobody", "the common name says nothing");
+  });
 });

@@ -5,7 +5,7 @@ import { shown } from "./shown.ts";
 export type Identity =
   /** Named by the common name of a certificate that one of our authorities signed. */
   | { readonly kind: "client"; readonly subject: string }
-  /** A server of this cluster. Its common name means nothing. */
+  /** A server of this cluster, `ANY_PEER` if it does not say which. Its common name means nothing. */
   | { readonly kind: "peer"; readonly subject: string; readonly name: string }
   /** Showed no certificate; the reason says why none could be seen. */
   | { readonly kind: "anonymous"; readonly subject: "anonymous"; readonly reason: string }
@@ -16,7 +16,12 @@ export interface IdentityRules {
   readonly clusterName: string;
   /** Authorities that sign peers and nobody else: whoever they signed is a peer. */
   readonly peerAuthorities: readonly X509Certificate[];
+  /** Whether a certificate may be that of all servers of the cluster. Default: it names nobody. */
+  readonly allowsSharedPeers?: boolean | undefined;
 }
+
+/** In place of a name, in the certificate that all servers of a cluster share. */
+export const ANY_PEER = "*";
 
 /** In front of a peer's name where subjects stand; no client's name may begin with it. */
 const PEER_PREFIX = "node:";
@@ -41,18 +46,21 @@ export function identityOf(certificate: X509Certificate, rules: IdentityRules): 
   const uris = names.filter(({ kind, value }) => kind === "URI" && /^\W*spiffe:/i.test(value));
   if (uris.length > 1) return nobody("it has more than one spiffe URI");
   const uri = uris[0]?.value;
-  if (uri !== undefined && !OTHER_URI.test(uri)) return peerByUri(uri, rules.clusterName);
+  if (uri !== undefined && !OTHER_URI.test(uri)) return peerByUri(uri, rules);
   if (rules.peerAuthorities.some((authority) => hasSigned(authority, certificate))) {
     return peer(names.find(({ kind }) => kind === "DNS")?.value ?? "", "its first DNS name");
   }
   return client(certificate);
 }
 
-function peerByUri(uri: string, clusterName: string): Identity {
+function peerByUri(uri: string, { clusterName, allowsSharedPeers }: IdentityRules): Identity {
   const [, cluster, name = ""] = PEER_URI.exec(uri) ?? [];
   if (cluster === undefined) return nobody(`its URI ${shown(uri)} is no name of a server`);
   if (cluster !== clusterName) {
     return nobody(`it is of the cluster ${shown(cluster)}, and this is ${shown(clusterName)}`);
+  }
+  if (name === ANY_PEER && allowsSharedPeers === true) {
+    return { kind: "peer", subject: `${PEER_PREFIX}${ANY_PEER}`, name };
   }
   return peer(name, "the name in its URI");
 }

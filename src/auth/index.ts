@@ -24,7 +24,7 @@ export {
   type IssueOptions,
   type KeyPairPem,
 } from "./certificates.ts";
-export { identityOf, peerUri, type Identity, type IdentityRules } from "./identity.ts";
+export { ANY_PEER, identityOf, peerUri, type Identity, type IdentityRules } from "./identity.ts";
 export { ACTIONS, DEFAULT_MODEL, parsePolicy, type Action, type Policy } from "./policy.ts";
 export { Reloaded, type ReloadedOptions } from "./reloaded.ts";
 export { loadTlsMaterial, openTlsFiles, type TlsMaterial, type TlsPaths } from "./tls.ts";

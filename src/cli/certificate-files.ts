@@ -1,6 +1,6 @@
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import * as path from "node:path";
-import { createAuthority, issueCertificate } from "../auth/index.ts";
+import { ANY_PEER, createAuthority, issueCertificate } from "../auth/index.ts";
 import type { IssueOptions, KeyPairPem } from "../auth/index.ts";
 import { ProglogError } from "../base/index.ts";
 
@@ -15,6 +15,8 @@ const NAME = /^[A-Za-z0-9][A-Za-z0-9._@-]{0,62}$/;
 /** Another one would name nobody. */
 const LABEL = /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/;
 const AUTHORITY = "ca";
+/** The files of the one certificate for all servers, whose name is no file's. */
+const ALL_PEERS = "peers";
 
 /** Makes an authority in a folder. One that is there is kept: what it has signed would be worth nothing. */
 export async function initAuthority(
@@ -32,17 +34,26 @@ export async function issueFromFiles(
   folder: string,
   options: Omit<IssueOptions, "authority">,
 ): Promise<CertificateFiles> {
-  const { name } = options;
+  const { name, kind } = options;
+  if (kind === "peer" && name === ANY_PEER) return issue(folder, ALL_PEERS, options);
   if (!NAME.test(name) || name === AUTHORITY) {
     const rule = "letters, digits, dots, hyphens and underscores";
     throw new ProglogError("CONFIGURATION", `--name ${JSON.stringify(name)} is not of ${rule}`);
   }
-  if (options.kind === "peer" && !LABEL.test(name)) {
+  if (kind === "peer" && !LABEL.test(name)) {
     const sentence = `--name ${name}: a server's name is a DNS label, as --node-name`;
     throw new ProglogError("CONFIGURATION", sentence);
   }
+  return issue(folder, name, options);
+}
+
+async function issue(
+  folder: string,
+  fileName: string,
+  options: Omit<IssueOptions, "authority">,
+): Promise<CertificateFiles> {
   const authority = await readAuthority(filesOf(folder, AUTHORITY));
-  return write(filesOf(folder, name), await issueCertificate({ ...options, authority }));
+  return write(filesOf(folder, fileName), await issueCertificate({ ...options, authority }));
 }
 
 function filesOf(folder: string, name: string): CertificateFiles {

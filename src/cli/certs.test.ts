@@ -31,6 +31,9 @@ describe("certs", () => {
       String(new X509Certificate(readFileSync(cert)).subjectAltName),
       /URI:spiffe:\/\/c\/node\/p-0/,
     );
+    assert.equal((await issue("--kind", "peer", "--name", "*", "--cluster-name", "c")).code, 0);
+    assert.equal(read("peers.pem").subjectAltName, "URI:spiffe://c/node/*");
+    assert.equal((await issue("--kind", "server", "--name", "*")).code, 78);
     assert.ok(read("root.pem").verify(read("ca.pem").publicKey));
     assert.equal(statSync(join(dir, "root-key.pem")).mode & 0o777, 0o600);
     assert.ok(Date.parse(read("root.pem").validTo) - Date.now() < 2 * 86_400_000);

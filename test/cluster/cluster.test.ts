@@ -83,6 +83,17 @@ describe("three servers", { concurrency: true }, () => {
     await cluster.untilEven();
     for (const agent of cluster.agents) assert.deepEqual(await valuesOf(agent), ["secret"]);
   });
+
+  test("one certificate for all servers serves where each allows it", async (t) => {
+    const secure = await clusterCredentials(2, { isShared: true });
+    t.after(() => secure.remove());
+    const cluster = await startCluster(t, 2, { settingsFor: secure.settingsFor });
+    const leader = await cluster.untilLed();
+    await using client = connect(leader.rpcAddress, { tls: secure.root });
+    await client.produce({ value: bytes("shared") });
+    await cluster.untilEven();
+    for (const agent of cluster.agents) assert.deepEqual(await valuesOf(agent), ["shared"]);
+  });
 });
 
 async function isReady({ rpcAddress }: Agent): Promise<boolean> {

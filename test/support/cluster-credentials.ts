@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 
 import type { AgentConfig } from "../../src/agent/index.ts";
-import { issueCertificate } from "../../src/auth/index.ts";
+import { ANY_PEER, issueCertificate } from "../../src/auth/index.ts";
 import type { KeyPairPem } from "../../src/auth/index.ts";
 import { TestCluster } from "./cluster.ts";
 import { CLUSTER, credentials, writeServerFiles } from "./credentials.ts";
@@ -27,8 +27,14 @@ export interface ClusterCredentials {
   readonly remove: () => void;
 }
 
-/** Makes a certificate for each of so many servers, besides the one that all show to clients. */
-export async function clusterCredentials(count: number): Promise<ClusterCredentials> {
+/**
+ * Makes a certificate for each of so many servers, or one for all of them, besides the one that they
+ * show to clients.
+ */
+export async function clusterCredentials(
+  count: number,
+  { isShared = false } = {},
+): Promise<ClusterCredentials> {
   const made = await credentials();
   const { authority } = made;
   const folder = mkdtempSync(join(tmpdir(), "proglog-cluster-certs-"));
@@ -44,9 +50,11 @@ export async function clusterCredentials(count: number): Promise<ClusterCredenti
   });
   for (let at = 0; at < count; at++) {
     const name = TestCluster.nameOf(at);
-    const peer = await issueCertificate({ authority, kind: "peer", name, clusterName: CLUSTER });
+    const named = { name: isShared ? ANY_PEER : name, clusterName: CLUSTER };
+    const peer = await issueCertificate({ authority, kind: "peer", ...named });
     const server = writeServerFiles(join(folder, name), made);
-    settings.push({ ...server, clusterName: CLUSTER, ...writePeer(name, peer) });
+    const shared = { clusterName: CLUSTER, peerTlsShared: isShared };
+    settings.push({ ...server, ...shared, ...writePeer(name, peer) });
   }
   return {
     made,
