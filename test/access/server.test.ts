@@ -19,6 +19,7 @@ import { silentObserver } from "../../src/base/index.ts";
 import type { Observer } from "../../src/base/index.ts";
 import { connect } from "../../src/client/index.ts";
 import type { Client, ProglogError } from "../../src/client/index.ts";
+import { RAFT_ALPN } from "../../src/transport/index.ts";
 import { BOOK_POLICY, CLUSTER, credentials, writeServerFiles } from "../support/credentials.ts";
 import type { Credentials } from "../support/credentials.ts";
 import { makeFolder } from "../support/program.ts";
@@ -253,15 +254,21 @@ async function handshake(agent: Agent, options: ConnectionOptions): Promise<TLSS
 
 describe("the port with TLS", () => {
   test("plaintext, older TLS, other protocols and what only peers may speak are refused", async (t) => {
-    const { made, agent } = await secured(t);
+    const { made, agent, told } = await secured(t);
     const mine = { ca: made.authority.cert, ...made.root };
     const plain = connectPlain(Number(agent.rpcAddress.split(":")[1]), "127.0.0.1");
     plain.resume().write("GET / HTTP/1.1\r\nHost: localhost\r\n\r\n");
     await once(plain, "close");
     await assert.rejects(handshake(agent, { ...mine, maxVersion: "TLSv1.2" }));
-    for (const protocol of ["spdy/3", "proglog-raft"]) {
-      await assert.rejects(handshake(agent, { ...mine, ALPNProtocols: [protocol] }));
-    }
+    await assert.rejects(handshake(agent, { ...mine, ALPNProtocols: ["spdy/3"] }));
+    // It is spoken here, and who may speak it shows in the certificate, which comes after.
+    const client = await handshake(agent, { ...mine, ALPNProtocols: [RAFT_ALPN] });
+    const heard: Buffer[] = [];
+    client.on("data", (bytes: Buffer) => heard.push(bytes));
+    await once(client, "close");
+    assert.deepEqual(heard, []);
+    const { fields } = await told("peer.refused");
+    assert.match(String(fields["reason"]), /its certificate is no server's/);
   });
 
   test("who also speaks HTTP/1.1 gets it, and who names nothing is asked by his first bytes", async (t) => {
