@@ -25,6 +25,14 @@ export interface AppendStream {
   failed?: ProglogError | undefined;
 }
 
+/** Who appends, and how long he waits: for a server that hands the append on. Asked only then. */
+export interface AppendOrigin {
+  /** What he is called; it was checked that he may. */
+  readonly subject: string;
+  /** Milliseconds since 1970; undefined: for ever. */
+  readonly deadlineMs: number | undefined;
+}
+
 export interface AppendOptions {
   readonly stamp?: ProducerStamp | undefined;
   /** Append at this offset or not at all (`OFFSET_MISMATCH`). */
@@ -35,6 +43,7 @@ export interface AppendOptions {
   readonly signal?: AbortSignal | undefined;
   /** Of the call that appends, when it is traced. */
   readonly span?: Span | undefined;
+  readonly origin?: AppendOrigin | undefined;
 }
 
 export interface AppendAnswer {

@@ -128,6 +128,16 @@ export const leaderDrainTimeoutMs = 1_000;
 export const repairTimeoutMs = 2_000;
 export const repairRetryMs = 500;
 
+/** Appends that one server hands to the leader at once, counted and in bytes; one may be larger. */
+export const forwardAppendsMax = 512;
+export const forwardCallBytesMax: number = 1 * MiB;
+/** Such calls without an answer; what comes meanwhile waits, within the limits of proposals. */
+export const forwardCallsMax = 16;
+/** How long the leader's answer is waited for. */
+export const forwardTimeoutMs = 30_000;
+/** Streams at other servers whose order a leader keeps; the longest unused is forgotten, and refused. */
+export const forwardedStreamsMax = 10_000;
+
 /** Idempotent producers remembered; the longest unused is forgotten first. */
 export const producersMax = 10_000;
 /** Batches remembered of each producer, and so the most that may be unanswered. */
@@ -420,3 +430,7 @@ assert(batchBytesMax <= groupWriteBytesMax, "the largest batch fits into a group
 assert(groupWriteBytesMax <= proposalsBytesMax, "a group write can be filled");
 assert(httpBodyBytesMax <= httpBodiesBytesMax, "the largest body can be received");
 assert(raftMessageBytesMax + 2 * batchBytesMax <= peerFrameBytesMax, "every message fits a frame");
+assert(
+  batchBytesMax + forwardCallBytesMax <= peerCallBytesMax,
+  "the largest append can be handed on",
+);

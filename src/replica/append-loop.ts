@@ -16,8 +16,8 @@ export interface AppendLoopParts {
   readonly producers: ProducerTable;
   readonly clock: Clock;
   readonly observer: Observer;
-  /** The name of the replica that leads, for those who have come to the wrong one. */
-  readonly leaderName: () => string | undefined;
+  /** Who leads, and where it is, for those who have come to the wrong one. */
+  readonly leader: () => { readonly name: string; readonly rpcAddress: string } | undefined;
 }
 
 /**
@@ -35,7 +35,7 @@ export class AppendLoop {
   readonly #consensus: Consensus;
   readonly #clock: Clock;
   readonly #observer: Observer;
-  readonly #leaderName: () => string | undefined;
+  readonly #leader: AppendLoopParts["leader"];
   readonly #queue = new ProposalQueue();
   readonly #answers = new Answers(this.#queue);
   readonly #refusals = new Refusals(this.#queue);
@@ -52,7 +52,7 @@ export class AppendLoop {
     this.#consensus = parts.consensus;
     this.#clock = parts.clock;
     this.#observer = parts.observer;
-    this.#leaderName = parts.leaderName;
+    this.#leader = parts.leader;
     this.#sequencer = new Sequencer({
       log: parts.consensus,
       producers: parts.producers,
@@ -110,7 +110,7 @@ export class AppendLoop {
     this.#wasEstablished = false;
     if (this.#queue.unanswered === 0) return;
     this.#abandon(leadershipLost());
-    if (!this.#consensus.isAlone) this.#refuseAll(this.#notLeader());
+    if (!this.#consensus.isAlone) this.#refuseAll(this.notLeader());
   }
 
   /**
@@ -163,22 +163,26 @@ export class AppendLoop {
     this.#cancelSweep?.();
   }
 
+  /** For those who have come to the wrong server. */
+  notLeader(): ProglogError {
+    const leader = this.#leader();
+    if (leader === undefined) {
+      return new ProglogError("NOT_LEADER", "no leader is known", { notAppended: true });
+    }
+    const { name, rpcAddress } = leader;
+    const details = { leader: name, ...(rpcAddress !== "" && { leader_rpc_addr: rpcAddress }) };
+    const message = `this server does not lead, ${name} does`;
+    return new ProglogError("NOT_LEADER", message, { details, notAppended: true });
+  }
+
   #refusal(bytes: number, { signal, stream }: AppendOptions): ProglogError | undefined {
     if (signal?.aborted === true) return abortError(signal);
     if (stream?.failed !== undefined) return stream.failed;
     if (this.#failure !== undefined) return this.#failure;
     if (this.#closed) return stopping();
-    if (!this.#consensus.isLeader && !this.#consensus.isAlone) return this.#notLeader();
+    if (!this.#consensus.isLeader && !this.#consensus.isAlone) return this.notLeader();
     if (this.#queue.hasRoomFor(bytes)) return undefined;
     return new ProglogError("RESOURCE_EXHAUSTED", "too many appends are waiting to be written");
-  }
-
-  #notLeader(): ProglogError {
-    const leader = this.#leaderName();
-    const message =
-      leader === undefined ? "no leader is known" : `this server does not lead, ${leader} does`;
-    const details = leader === undefined ? {} : { leader };
-    return new ProglogError("NOT_LEADER", message, { details, notAppended: true });
   }
 
   #decideGroup(): void {

@@ -11,8 +11,9 @@
  * replica leads and its disk is free, the appends that wait are decided in one group
  * (`append-loop.ts`, `sequencer.ts`, `decision.ts`) and proposed; all that arrive while a sync runs
  * share the next. Reads that must be fresh share rounds (`read-rounds.ts`), damage is mended with
- * entries of others (`repair.ts`), members come and go (`members.ts`). Links, time and chance are ports
- * (`ports.ts`), so that a simulator can run this very code.
+ * entries of others (`repair.ts`), members come and go (`members.ts`), and what is to be appended at a
+ * server that does not lead is handed to the one that does (`forwarding.ts` here, `forwarded.ts` there).
+ * Links, time and chance are ports (`ports.ts`), so that a simulator can run this very code.
  *
  * Invariants: nothing is acknowledged, to a client or to a peer, before the sync that covers it;
  * everything is decided once, by the leader, at append, against its whole log, the uncommitted tail
@@ -35,6 +36,8 @@ export type {
   ServersInfo,
 } from "./options.ts";
 export type { Members } from "./members.ts";
+export { ForwardingLog, type ForwardingLogOptions } from "./forwarding-log.ts";
+export type { AskLeader } from "./forwarding.ts";
 export { noPeers } from "./ports.ts";
 export type {
   FetchedEntries,

@@ -72,8 +72,8 @@ export class Replica implements AsyncDisposable {
     this.#consensus = consensus;
     this.#highWatermark = consensus.commitOffset;
     this.#configuration = consensus.configuration;
-    const leaderName = (): string | undefined => this.#nameOf(consensus.leader);
-    this.#loop = new AppendLoop({ ...ports, log, producers, consensus, leaderName });
+    const leader = (): { name: string; rpcAddress: string } | undefined => this.#leaderServer();
+    this.#loop = new AppendLoop({ ...ports, log, producers, consensus, leader });
     this.#reads = new ReadRounds({
       ...ports,
       begin: () => consensus.readIndex(),
@@ -144,6 +144,26 @@ export class Replica implements AsyncDisposable {
 
   get term(): number {
     return this.#consensus.term;
+  }
+
+  /** Whether appends are decided here, now or as soon as they can be. */
+  get decides(): boolean {
+    return this.#consensus.isLeader || this.#consensus.isAlone;
+  }
+
+  /** Who leads, as far as it is known here. */
+  get leader(): ConfigurationMember | undefined {
+    const { leader, configuration } = this.#consensus;
+    const { voters, votersOutgoing, learners } = configuration;
+    if (leader === 0) return undefined;
+    return [...voters, ...votersOutgoing, ...learners].find(
+      ({ replicaId }) => replicaId === leader,
+    );
+  }
+
+  /** What is said to those who have come to a server that does not lead. */
+  notLeader(): ProglogError {
+    return this.#loop.notLeader();
   }
 
   get committedIndex(): number {
@@ -397,9 +417,13 @@ export class Replica implements AsyncDisposable {
     return [...ids];
   }
 
-  #nameOf(id: ReplicaId): string | undefined {
-    const { voters, votersOutgoing } = this.#consensus.configuration;
-    return [...voters, ...votersOutgoing].find(({ replicaId }) => replicaId === id)?.name;
+  #leaderServer(): { name: string; rpcAddress: string } | undefined {
+    const { leader } = this;
+    if (leader === undefined) return undefined;
+    const { describe, describePeer, replicaId } = this.#options;
+    const isOwn = leader.replicaId === replicaId;
+    const { rpcAddress = "" } = (isOwn ? describe() : describePeer?.(leader)) ?? {};
+    return { name: leader.name, rpcAddress };
   }
 
   #tellListeners(): void {

@@ -2,7 +2,6 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import type { TestContext } from "node:test";
 import { limits, ProglogError } from "../base/index.ts";
-import { decodeCallError, encodeCallError } from "./peer-call-error.ts";
 import { PeerCalls } from "./peer-calls.ts";
 import type { Hello } from "./peer-hello.ts";
 import { ManualClock, PeerServer, until } from "./testing/peer-server.ts";
@@ -210,17 +209,4 @@ describe("calls between servers", () => {
     const after = a.calls.call(b.member, "bootstrapAsk", bytes(""), PATIENT);
     await assert.rejects(after, { code: "UNAVAILABLE", notAppended: true });
   });
-});
-
-test("an error on the wire: what is not known is INTERNAL, and nothing throws", () => {
-  const error = new ProglogError("SEQUENCE_GAP", "a gap", { details: { next: "7" } });
-  const { code, message, details, notAppended } = decodeCallError(encodeCallError(error));
-  assert.deepEqual(
-    [code, message, details, notAppended],
-    ["SEQUENCE_GAP", "a gap", { next: "7" }, false],
-  );
-  for (const words of ["", "null", "[]", '"x"', '{"code":"NEW"}', '{"code":"__proto__"}', "{"]) {
-    assert.equal(decodeCallError(bytes(words)).code, "INTERNAL", words);
-  }
-  assert.deepEqual(decodeCallError(bytes('{"details":{"a":1,"b":"2"}}')).details, { b: "2" });
 });

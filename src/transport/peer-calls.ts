@@ -1,8 +1,17 @@
-import { assert, AssertionError, limits, ProglogError, silentObserver } from "../base/index.ts";
-import { below, systemClock, systemRandom } from "../base/index.ts";
+import {
+  assert,
+  AssertionError,
+  below,
+  decodeError,
+  encodeError,
+  limits,
+  ProglogError,
+  silentObserver,
+  systemClock,
+  systemRandom,
+} from "../base/index.ts";
 import type { Clock, ConfigurationMember, Observer, Random } from "../base/index.ts";
 import type { ReplicaId } from "../raft/index.ts";
-import { decodeCallError, encodeCallError } from "./peer-call-error.ts";
 import type { Hello, PeerIdentity } from "./peer-hello.ts";
 import type { Call, Reply } from "./peer-message.ts";
 
@@ -17,6 +26,8 @@ export const PEER_METHODS = {
   bootstrapOutcome: 4,
   /** Appends that came to a server that does not lead. */
   forwardAppends: 16,
+  /** What an operator asked of a server that does not lead. */
+  control: 17,
 } as const;
 export type PeerMethod = keyof typeof PEER_METHODS;
 
@@ -195,7 +206,7 @@ export class PeerCalls {
     if (this.#pending.get(call)?.to !== from) return;
     const pending = this.#take(call);
     if (status === DONE) pending?.resolve(payload);
-    else pending?.reject(decodeCallError(payload));
+    else pending?.reject(decodeError(payload));
   }
 
   #answer(call: Call, { from }: Hello): void {
@@ -206,14 +217,14 @@ export class PeerCalls {
       const error = new ProglogError("RESOURCE_EXHAUSTED", "too many calls of this server wait", {
         notAppended: true,
       });
-      this.#reply(call, FAILED, encodeCallError(error));
+      this.#reply(call, FAILED, encodeError(error));
       return;
     }
     this.#served.set(replicaId, running + 1);
     void this.#run(handler, call, from)
       .then(
         (payload) => this.#reply(call, DONE, payload),
-        (caught: unknown) => this.#reply(call, FAILED, encodeCallError(failureOf(caught))),
+        (caught: unknown) => this.#reply(call, FAILED, encodeError(failureOf(caught))),
       )
       .finally(() => this.#unserve(replicaId));
   }

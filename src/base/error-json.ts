@@ -1,21 +1,19 @@
-/** What a peer answers when a call failed: a `ProglogError` as JSON, because it is rare and small. */
-import { ERROR_CODES, limits, ProglogError } from "../base/index.ts";
-import type { ErrorCode } from "../base/index.ts";
+/** What one server tells another of a failure: a `ProglogError` as JSON, because it is rare and small. */
+import { ERROR_CODES, ProglogError } from "./errors.ts";
+import type { ErrorCode } from "./errors.ts";
+import { errorTextCharsMax } from "./limits.ts";
 
-export function encodeCallError(error: ProglogError): Uint8Array {
+export function encodeError(error: ProglogError): Uint8Array {
   const { code, notAppended } = error;
-  const message = error.message.slice(0, limits.errorTextCharsMax);
+  const message = error.message.slice(0, errorTextCharsMax);
   const details = Object.fromEntries(
-    Object.entries(error.details).map(([name, fact]) => [
-      name,
-      fact.slice(0, limits.errorTextCharsMax),
-    ]),
+    Object.entries(error.details).map(([name, fact]) => [name, fact.slice(0, errorTextCharsMax)]),
   );
   return new TextEncoder().encode(JSON.stringify({ code, message, details, notAppended }));
 }
 
 /** The inverse. What a newer version says and this one does not know is `INTERNAL`. */
-export function decodeCallError(bytes: Uint8Array): ProglogError {
+export function decodeError(bytes: Uint8Array): ProglogError {
   let value: unknown;
   try {
     value = JSON.parse(new TextDecoder().decode(bytes));
