@@ -11,6 +11,7 @@ import { Doors } from "./doors.ts";
 import { hearingSyncs, startObservation } from "./observation.ts";
 import type { ObservationOptions } from "./observation.ts";
 import { ObservedLog } from "./observed-log.ts";
+import { forwardingLog } from "./forwarding.ts";
 import { AgentGossip } from "./gossip.ts";
 import { Security } from "./security.ts";
 import { Parts } from "./parts.ts";
@@ -101,9 +102,11 @@ async function start(config: AgentConfig, options: AgentOptions, parts: Parts): 
   if (cluster.isAlone) await replica.setRetention(config);
   signal?.throwIfAborted();
 
-  // Without telemetry nothing stands between the services and the log.
-  if (telemetry.render !== undefined) observedLog = new ObservedLog(replica, observer);
-  const commitLog = observedLog ?? replica;
+  const { calls } = cluster.links;
+  const forwarding = forwardingLog({ replica, calls }, observer);
+  // Without telemetry nothing watches what the services ask of the log.
+  if (telemetry.render !== undefined) observedLog = new ObservedLog(forwarding, observer);
+  const commitLog = observedLog ?? forwarding;
   const tails = new Tails(commitLog);
   const doors = new Doors(config, {
     tails,

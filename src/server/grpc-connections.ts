@@ -1,5 +1,6 @@
 import { constants } from "node:http2";
 import type { Http2Server, Http2Session, ServerHttp2Stream } from "node:http2";
+import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import type { Server } from "@grpc/grpc-js";
 import { limits, silentObserver, systemClock } from "../base/index.ts";
@@ -39,6 +40,8 @@ export class GrpcConnections {
   readonly #clock: Clock;
   readonly #connections = new Set<GrpcConnection>();
   readonly #bySession = new WeakMap<Http2Session, GrpcConnection>();
+  /** By the address of the other end, as the library writes it. */
+  readonly #callers = new Map<string, Caller>();
   #accepting: GrpcConnection | undefined;
   #beginning: BeginningCall | undefined;
   #streams = 0;
@@ -54,6 +57,11 @@ export class GrpcConnections {
   /** The call whose interceptors run now. */
   get beginning(): BeginningCall | undefined {
     return this.#beginning;
+  }
+
+  /** Who has dialled from an address. */
+  callerAt(peer: string): Caller | undefined {
+    return this.#callers.get(peer);
   }
 
   /** Watches the HTTP/2 servers that the library has made. */
@@ -74,7 +82,13 @@ export class GrpcConnections {
   accept(socket: Duplex, inject: (socket: Duplex) => void): void {
     const connection = new GrpcConnection(socket, this.#gate?.callerOf(socket));
     this.#connections.add(connection);
-    socket.once("close", () => this.#connections.delete(connection));
+    const { remoteAddress = "", remotePort = 0 } = socket as Partial<Socket>;
+    const peer = `${remoteAddress}:${remotePort}`;
+    if (connection.caller !== undefined) this.#callers.set(peer, connection.caller);
+    socket.once("close", () => {
+      this.#connections.delete(connection);
+      if (this.#callers.get(peer) === connection.caller) this.#callers.delete(peer);
+    });
     this.#accepting = connection;
     try {
       inject(socket);

@@ -46,7 +46,8 @@ export class GrpcServer implements AsyncDisposable {
     const { gate, observer } = options;
     this.#tails = options.tails;
     this.#connections = new GrpcConnections({ gate, observer });
-    this.#service = new LogService(options.tails, observer ?? silentObserver);
+    const subjectAt = (peer: string): string => this.#connections.callerAt(peer)?.subject ?? "";
+    this.#service = new LogService(options.tails, observer ?? silentObserver, subjectAt);
     this.#server = new Server({
       "grpc.max_receive_message_length": limits.grpcMessageBytesMax,
       "grpc.max_concurrent_streams": limits.connectionStreamsMax,

@@ -17,8 +17,8 @@ export async function produceOne(context: GatewayContext, exchange: Exchange): P
   const record = readBookRecord(parseJson(body, context.limits.jsonDepthMax));
   checkRecord(record);
   exchange.proposed = true;
-  const { signal, call } = exchange;
-  const { baseOffset } = await context.log.append(record, { signal, span: call.span });
+  const { signal, origin, call } = exchange;
+  const { baseOffset } = await context.log.append(record, { signal, origin, span: call.span });
   exchange.answer(200, JSON_TYPE, `{"offset":${baseOffset}}\n`);
 }
 

@@ -2,7 +2,13 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Socket } from "node:net";
 import { messageOf, NOT_APPENDED_HEADER, WIRE_STATUS } from "../api/index.ts";
 import { limits, ProglogError } from "../base/index.ts";
-import type { CallKind, CallObserver, ObservedCall, Observer } from "../base/index.ts";
+import type {
+  AppendOrigin,
+  CallKind,
+  CallObserver,
+  ObservedCall,
+  Observer,
+} from "../base/index.ts";
 import { failureOf } from "./failures.ts";
 import { declaredLength } from "./http-body.ts";
 import type { BodyReader, TooLarge } from "./http-body.ts";
@@ -39,6 +45,8 @@ export class Exchange {
   proposed = false;
   /** What the answer is, when it has no end of its own. */
   stream: OpenStream | undefined;
+  /** Who asks, where that is asked. */
+  origin: AppendOrigin | undefined;
   /** Sent with every answer. */
   headers: Headers = {};
   /** What is told of this request. */

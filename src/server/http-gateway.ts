@@ -162,6 +162,7 @@ class Gateway implements HttpGateway, ExchangeHost {
     const name = `${method} ${path}`;
     const refusal = gate.refusal(caller, permission, name);
     if (refusal !== undefined) throw refusal;
+    exchange.origin = { subject: caller.subject, deadlineMs: undefined };
     if (permission === undefined || permission.length === 0) return;
     const revoke = (error: ProglogError): void => exchange.revoke(error);
     response.once("close", gate.receive({ caller, permission, method: name, revoke }));

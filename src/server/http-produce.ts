@@ -75,13 +75,13 @@ async function append(
   request: ProduceRequest,
 ): Promise<AppendAnswer> {
   const { count, expectedOffset, stamp } = request;
-  const { signal } = exchange;
+  const { signal, origin } = exchange;
   const { span } = exchange.call;
   if (count === 1) {
     const record = request.recordAt(0);
     checkRecord(record);
     exchange.proposed = true;
-    return log.append(record, { expectedOffset, stamp, signal, span });
+    return log.append(record, { expectedOffset, stamp, signal, span, origin });
   }
   const builder = new BatchBuilder();
   const nowMs = clock.now();
@@ -94,7 +94,7 @@ async function append(
   signal.throwIfAborted();
   const batch = builder.finish({ stamp });
   exchange.proposed = true;
-  return log.appendBatch(batch, { expectedOffset, signal, span });
+  return log.appendBatch(batch, { expectedOffset, signal, span, origin });
 }
 
 /** A record, or `{"records":[…]}`; the conditions beside. */

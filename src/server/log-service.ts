@@ -16,6 +16,8 @@ import {
 import type { LogMethodName } from "../api/index.ts";
 import { limits, ProglogError } from "../base/index.ts";
 import type { Observer } from "../base/index.ts";
+import { CallOrigin } from "./call-origin.ts";
+import type { SubjectAt } from "./call-origin.ts";
 import { checkLogName, lazySignalOf, statusWith, unary, unaryInSteps } from "./calls.ts";
 import type { StatusOf } from "./calls.ts";
 import { CONSUME_RESPONSES, consumeStream } from "./consume-stream.ts";
@@ -48,12 +50,14 @@ export interface LogHandlers extends Record<LogMethodName, UntypedHandleCall> {
 export class LogService {
   readonly #tails: Tails;
   readonly #statusOf: StatusOf;
+  readonly #subjectAt: SubjectAt;
   readonly #inFlight = new InFlightBytes();
   readonly #produceStreams = new Set<ProduceStream>();
   #stopped: ProglogError | undefined;
 
-  constructor(tails: Tails, observer: Observer) {
+  constructor(tails: Tails, observer: Observer, subjectAt: SubjectAt) {
     this.#tails = tails;
+    this.#subjectAt = subjectAt;
     this.#statusOf = statusWith(observer);
   }
 
@@ -66,7 +70,11 @@ export class LogService {
     return {
       Produce: unaryInSteps(
         statusOf,
-        (request, call) => records.propose(request, { span: spanOf(call) }),
+        (request, call) =>
+          records.propose(request, {
+            span: spanOf(call),
+            origin: new CallOrigin(call, this.#subjectAt),
+          }),
         (answer) => records.encode(answer),
       ),
       ProduceStream: (call) => this.#produceStream(call, records),
@@ -95,6 +103,7 @@ export class LogService {
       appends,
       inFlight: this.#inFlight,
       statusOf: this.#statusOf,
+      subjectAt: this.#subjectAt,
       onClose: (closed) => this.#produceStreams.delete(closed),
     });
     this.#produceStreams.add(stream);

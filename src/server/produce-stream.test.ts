@@ -157,6 +157,7 @@ test("what still arrives after a failure is not proposed", () => {
     appends,
     inFlight: new InFlightBytes(),
     statusOf: statusWith(silentObserver),
+    subjectAt: () => "",
     onClose: () => closed++,
   });
   for (const request of ["a", "b"]) call.emit("data", bytes(request));

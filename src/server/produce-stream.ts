@@ -1,6 +1,8 @@
 import type { ServerDuplexStream } from "@grpc/grpc-js";
 import { limits, ProglogError } from "../base/index.ts";
 import type { AppendAnswer } from "../base/index.ts";
+import { CallOrigin } from "./call-origin.ts";
+import type { SubjectAt } from "./call-origin.ts";
 import type { StatusOf } from "./calls.ts";
 import { failureOf } from "./failures.ts";
 import type { AppendCaller, Appends } from "./produce.ts";
@@ -41,6 +43,7 @@ export interface ProduceStreamOptions {
   readonly appends: Appends;
   readonly inFlight: InFlightBytes;
   readonly statusOf: StatusOf;
+  readonly subjectAt: SubjectAt;
   readonly onClose: (stream: ProduceStream) => void;
 }
 
@@ -73,7 +76,7 @@ export class ProduceStream {
   #count = 0;
   #bytes = 0;
   /** By it the log knows what follows what, and appends nothing behind a failure. */
-  readonly #caller: AppendCaller = { stream: {} };
+  readonly #caller: AppendCaller;
   #reading = true;
   #peerReads = true;
   #unsettled = 0;
@@ -85,6 +88,7 @@ export class ProduceStream {
     this.#inFlight = options.inFlight;
     this.#statusOf = options.statusOf;
     this.#onClose = options.onClose;
+    this.#caller = { stream: {}, origin: new CallOrigin(call, options.subjectAt) };
     call.on("data", (request: Buffer) => {
       this.#receive(request);
     });

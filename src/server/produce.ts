@@ -11,7 +11,7 @@ import type { CommitLog } from "./commit-log.ts";
 import { refusalOf } from "./failures.ts";
 
 /** What an append has from the call that it came with. */
-export type AppendCaller = Pick<AppendOptions, "stream" | "span">;
+export type AppendCaller = Pick<AppendOptions, "stream" | "span" | "origin">;
 
 /** One kind of message that appends: what it asks the log for, and how the answer looks. */
 export interface Appends {
@@ -25,14 +25,14 @@ export interface Appends {
 
 export function recordAppends(log: CommitLog): Appends {
   return {
-    propose: (request, { stream, span }) => {
+    propose: (request, { stream, span, origin }) => {
       const { record, expectedOffset, stamp } = refusing(() => {
         const decoded = decodeProduceRequest(request);
         checkLogName(log, decoded.log);
         checkRecord(decoded.record);
         return decoded;
       });
-      return log.append(record, { expectedOffset, stamp, stream, span });
+      return log.append(record, { expectedOffset, stamp, stream, span, origin });
     },
     encode: encodeProduceResponse,
   };
@@ -40,7 +40,7 @@ export function recordAppends(log: CommitLog): Appends {
 
 export function batchAppends(log: CommitLog): Appends {
   return {
-    propose: (request, { stream, span }) => {
+    propose: (request, { stream, span, origin }) => {
       const { batch, expectedOffset } = refusing(() => {
         const decoded = decodeProduceBatchRequest(request);
         checkLogName(log, decoded.log);
@@ -48,7 +48,7 @@ export function batchAppends(log: CommitLog): Appends {
         return decoded;
       });
       // The view is of a buffer that the library made for this message and nobody else holds.
-      return log.appendBatch(batch, { expectedOffset, stream, span });
+      return log.appendBatch(batch, { expectedOffset, stream, span, origin });
     },
     encode: encodeProduceBatchResponse,
   };

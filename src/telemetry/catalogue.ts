@@ -34,6 +34,8 @@ export const DEFINITIONS: readonly Definition[] = [
   counter("append_failures_total", "Appends that were not answered with an offset.", ["code"]),
   counter("appended_records_total", "Records appended since the start."),
   counter("appended_bytes_total", "Bytes of records appended since the start."),
+  counter("appends_forwarded_total", "Appends that were handed to the server that leads."),
+  counter("forwarded_appends_total", "Appends that other servers have handed to this one."),
   gauge("appends_in_flight", "Appends that wait for their answer."),
   seconds("read_duration_seconds", "Time of a read that the disk was asked for."),
   counter("reads_total", "Reads of the log, from memory or from disk.", ["from"]),

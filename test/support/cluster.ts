@@ -36,7 +36,7 @@ export class TestCluster {
   readonly folder: string;
   readonly #options: ClusterOptions;
 
-  constructor(t: TestContext, options: ClusterOptions = {}) {
+  constructor(t: Pick<TestContext, "after">, options: ClusterOptions = {}) {
     this.#options = options;
     this.folder = mkdtempSync(join(tmpdir(), "proglog-cluster-"));
     t.after(async () => {
@@ -99,7 +99,7 @@ export class TestCluster {
 
 /** A cluster of so many voters. */
 export async function startCluster(
-  t: TestContext,
+  t: Pick<TestContext, "after">,
   count: number,
   options: ClusterOptions = {},
 ): Promise<TestCluster> {

@@ -1,0 +1,28 @@
+import { ProglogError } from "../base/index.ts";
+import type { Observer } from "../base/index.ts";
+import { ForwardingLog } from "../replica/index.ts";
+import type { Replica } from "../replica/index.ts";
+import type { PeerCalls } from "../transport/index.ts";
+
+/** The log of the cluster: appends that come in here are decided by whoever leads, and vice versa. */
+export function forwardingLog(
+  { replica, calls }: { readonly replica: Replica; readonly calls: PeerCalls },
+  observer: Observer,
+): ForwardingLog {
+  const log = new ForwardingLog(replica, {
+    ask: (leader, payload, timeoutMs) =>
+      calls.call(leader, "forwardAppends", payload, { timeoutMs }),
+    observer,
+  });
+  calls.handle("forwardAppends", (payload, { clusterId, name, replicaId }) => {
+    if (clusterId === "") throw stranger(name);
+    return log.answer(payload, replicaId);
+  });
+  return log;
+}
+
+/** It may ask to be let in, and nothing else. */
+function stranger(name: string): ProglogError {
+  const text = `${name} belongs to no cluster, and hands nothing on`;
+  return new ProglogError("PERMISSION_DENIED", text, { notAppended: true });
+}
