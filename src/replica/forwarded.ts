@@ -76,7 +76,12 @@ export class ForwardedAppends {
       const error = ProglogError.from(caught);
       const { code, notAppended: none } = error;
       const { subject } = append;
-      this.#parts.observer.log("debug", "forwarded_append_failed", { from, subject, code, none });
+      this.#parts.observer.log("debug", "replica.forwarded-append-failed", {
+        from,
+        subject,
+        code,
+        none,
+      });
       return { kind: "failed", error };
     }
   }
