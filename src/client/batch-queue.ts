@@ -9,7 +9,7 @@ import {
   type RecordInput,
   recordSize,
 } from "../base/index.ts";
-import { PendingBatch, Sent } from "./pending-batch.ts";
+import { PendingBatch, Sent, withOutcome } from "./pending-batch.ts";
 
 const SEQUENCES = 2 ** 31;
 
@@ -106,6 +106,7 @@ export class BatchQueue {
     const batch = this.#sealed[this.#sentCount];
     if (batch === undefined) return undefined;
     this.#sentCount += 1;
+    batch.openAttempts += 1;
     return batch.message;
   }
 
@@ -126,23 +127,37 @@ export class BatchQueue {
   }
 
   /** The wire is broken: everything on it has to be sent again. */
-  rewind(): void {
+  rewind(error: ProglogError): void {
+    this.#closeAttempts(error);
     for (const batch of this.#sealed.slice(0, this.#sentCount)) batch.isSentAgain = true;
     this.#sentCount = 0;
   }
 
-  /** What was on the wire failed. */
+  /** What was on the wire failed, and nobody knows how. */
   failSent(error: ProglogError): void {
     for (const batch of this.#forget(this.#sentCount)) batch.settle({ error });
   }
 
-  /** Everything failed. */
-  failAll(error: ProglogError): void {
+  /** Everything failed, each batch with its outcome. True if for certain nothing of it was appended. */
+  failAll(error: ProglogError): boolean {
+    this.#closeAttempts(error);
     const batches = this.#forget(this.#sealed.length);
     if (this.#open !== undefined) batches.push(this.#open);
     this.#open = undefined;
     this.#builder.reset();
-    for (const batch of batches) batch.settle({ error });
+    let isCertain = true;
+    for (const batch of batches) {
+      const notAppended = batch.openAttempts === 0;
+      isCertain &&= notAppended;
+      batch.settle({ error: withOutcome(error, notAppended) });
+    }
+    return isCertain;
+  }
+
+  /** A server that appended nothing says so of everything on the wire that it has not answered. */
+  #closeAttempts({ notAppended }: ProglogError): void {
+    if (!notAppended) return;
+    for (const batch of this.#sealed.slice(0, this.#sentCount)) batch.openAttempts -= 1;
   }
 
   /** One time for a turn of the event loop: asking the clock for each record is felt. */

@@ -9,6 +9,7 @@ import { limits, ProglogError } from "../base/index.ts";
 import { unlessAborted } from "./abort.ts";
 import type { BatchQueue } from "./batch-queue.ts";
 import { type Connection, decodeAnswer } from "./connection.ts";
+import { withOutcome } from "./pending-batch.ts";
 import { Backoff, type RetryPolicy } from "./retry.ts";
 
 export interface DeliveryOptions {
@@ -31,7 +32,7 @@ export interface DeliveryEvents {
   room(): void;
   /** Batches failed; the producer goes on. */
   lost(error: ProglogError): void;
-  /** All is over, and everything that waited has failed. */
+  /** All is over, and everything that waited has failed. The error tells the outcome of all together. */
   failed(error: ProglogError): void;
 }
 
@@ -302,23 +303,19 @@ export class Delivery {
     const silentMs = performance.now() - this.#silentSinceMs;
     if (!this.#isIdle() && silentMs >= this.#options.deliveryTimeoutMs) return false;
     if (!this.#options.idempotent && !error.notAppended && this.#queue.sentCount > 0) {
-      const lost = new ProglogError(
-        "UNAVAILABLE",
-        `whether these records were appended is unknown: ${error.message}`,
-        { cause: error },
-      );
+      const lost = withOutcome(error, false);
       this.#queue.failSent(lost);
       this.#events.lost(lost);
       this.#events.room();
     }
-    this.#queue.rewind();
+    this.#queue.rewind(error);
     return true;
   }
 
   #fail(error: ProglogError): void {
     this.#cancelDue?.();
     this.#identityEvents.failed(error);
-    this.#queue.failAll(error);
-    this.#events.failed(error);
+    const notAppended = this.#queue.failAll(error);
+    this.#events.failed(withOutcome(error, notAppended));
   }
 }

@@ -1,5 +1,5 @@
 import type { BatchAnswer } from "../api/index.ts";
-import type { ProglogError } from "../base/index.ts";
+import { ProglogError } from "../base/index.ts";
 
 /** A record is durable. */
 export interface Ack {
@@ -21,6 +21,8 @@ export class PendingBatch {
   recordCount = 0;
   /** On a second stream, after the first one broke. */
   isSentAgain = false;
+  /** Streams that it was sent on, and that did not tell what became of it. */
+  openAttempts = 0;
   #outcome: Outcome | undefined;
   #promise: Promise<BatchAnswer> | undefined;
   #settle: ((outcome: Outcome) => void) | undefined;
@@ -45,6 +47,19 @@ export class PendingBatch {
   }
 }
 
+/** The same error, as it is for records of which it is certain, or unknown, that they are in no log. */
+export function withOutcome(error: ProglogError, notAppended: boolean): ProglogError {
+  const { code, details } = error;
+  const outcome = notAppended
+    ? "these records were not appended"
+    : "whether these records were appended is unknown";
+  return new ProglogError(code, `${outcome}: ${error.message}`, {
+    cause: error,
+    details,
+    notAppended,
+  });
+}
+
 /** A record that a producer has accepted. */
 export class Sent {
   readonly #batch: PendingBatch;
@@ -57,8 +72,9 @@ export class Sent {
   }
 
   /**
-   * Resolves when the record is durable. Rejects with `UNAVAILABLE` when nobody knows whether it was
-   * appended, with any other code when it was not. May be left alone: `flush` and `close` tell.
+   * Resolves when the record is durable. Rejects when that is not known to be so: where the error's
+   * `notAppended` is true the record is in no log, where it is false nobody knows. May be left alone:
+   * `flush` and `close` tell.
    */
   get ack(): Promise<Ack> {
     if (this.#ack === undefined) {

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
-import { test } from "node:test";
+import { describe, test } from "node:test";
 import { type ErrorCode, limits, ProglogError, seededRandom } from "../base/index.ts";
-import { type Client, connect, type ConnectOptions, type Sent } from "./index.ts";
+import { type Client, connect, type ConnectOptions, type Producer, type Sent } from "./index.ts";
 import { FakeLogServer, type IncomingBatch } from "./testing/fake-log-server.ts";
 
 const FAST = { attemptsMax: 5, delayMsMin: 1, delayMsMax: 10 };
@@ -379,3 +379,81 @@ test("sizes that make no sense are refused", () =>
     assert.throws(() => client.producer({ batchBytesMax }), refused("INVALID_ARGUMENT"));
     return Promise.resolve();
   }));
+
+describe("what a failure says of each record", () => {
+  const outcomes = async (sents: readonly Sent[]): Promise<(boolean | "acknowledged")[]> => {
+    const settled = await Promise.allSettled(sents.map(({ ack }) => ack));
+    return settled.map((one) =>
+      one.status === "fulfilled" ? "acknowledged" : (one.reason as ProglogError).notAppended,
+    );
+  };
+
+  /** One batch for each. */
+  async function sendEach(producer: Producer, count: number): Promise<Sent[]> {
+    const sents: Sent[] = [];
+    for (let i = 0; i < count; i++) {
+      sents.push(await producer.send({ value: Buffer.alloc(200) }));
+    }
+    return sents;
+  }
+
+  test("what was refused, and what was never sent, is in no log; what was answered is", () =>
+    withServer(async (server, client) => {
+      const { batches, arrived } = hold(server);
+      const producer = client.producer({ batchBytesMax: 250 });
+      const sents = await sendEach(producer, 8);
+      await arrived(5);
+      letGo(batches.slice(0, 1));
+      await sents[0]?.ack;
+      batches[1]?.fail(new ProglogError("PRODUCER_FENCED", "a newer one", { notAppended: true }));
+      assert.deepEqual(await outcomes(sents), ["acknowledged", ...Array<boolean>(7).fill(true)]);
+      const told = { code: "PRODUCER_FENCED", notAppended: true };
+      await assert.rejects(producer.send({ value: null }), told);
+      await assert.rejects(producer.close(), told);
+    }));
+
+  test("what was on a wire that broke is unknown, whatever a later server says", () =>
+    withServer(async (server, client) => {
+      const { batches, arrived } = hold(server);
+      const producer = client.producer({ batchBytesMax: 250 });
+      const sents = await sendEach(producer, 8);
+      await arrived(5);
+      server.onBatch = (batch) => {
+        batch.fail(new ProglogError("PRODUCER_FENCED", "a newer one", { notAppended: true }));
+      };
+      batches[0]?.append();
+      batches[0]?.fail(new ProglogError("UNAVAILABLE", "gone"));
+      assert.deepEqual(await outcomes(sents), [
+        false,
+        false,
+        false,
+        false,
+        false,
+        true,
+        true,
+        true,
+      ]);
+      await assert.rejects(producer.close(), { code: "PRODUCER_FENCED", notAppended: false });
+      await assert.rejects(producer.send({ value: null }), { notAppended: true });
+    }));
+
+  test("a stream that no server could be found for sent nothing", async () => {
+    const server = await FakeLogServer.start();
+    server.kill();
+    await using client = connect(server.address, { retry: FAST });
+    const producer = client.producer({ idempotent: false, deliveryTimeoutMs: 50 });
+    const sents = await sendEach(producer, 2);
+    assert.deepEqual(await outcomes(sents), [true, true]);
+    await assert.rejects(producer.close(), { code: "UNAVAILABLE", notAppended: true });
+  });
+
+  test("who ends the waiting for a server that never commits does not know", () =>
+    withServer(async (server, client) => {
+      const { arrived } = hold(server);
+      const producer = client.producer({ batchBytesMax: 250 });
+      const sents = await sendEach(producer, 7);
+      await arrived(5);
+      await assert.rejects(producer.close({ signal: AbortSignal.abort() }), refused("CANCELLED"));
+      assert.deepEqual(await outcomes(sents), [false, false, false, false, false, true, true]);
+    }));
+});

@@ -4,7 +4,7 @@ import { abortError, onAbort, unlessAborted } from "./abort.ts";
 import { BatchQueue } from "./batch-queue.ts";
 import type { CallOptions, Connection } from "./connection.ts";
 import { Delivery, type DeliveryOptions } from "./delivery.ts";
-import type { Sent } from "./pending-batch.ts";
+import { type Sent, withOutcome } from "./pending-batch.ts";
 
 export interface ProducerOptions {
   /**
@@ -234,9 +234,10 @@ export class Producer implements AsyncDisposable {
   }
 
   #fail(error: ProglogError): void {
-    this.#failure = error;
+    // What comes now was never taken, whatever became of that which was.
+    this.#failure = withOutcome(ProglogError.from(error.cause), true);
     this.#untold ??= error;
-    for (const waiting of this.#waiting.splice(0)) waiting.reject(error);
+    for (const waiting of this.#waiting.splice(0)) waiting.reject(this.#failure);
   }
 
   #tell(): void {
