@@ -33,6 +33,16 @@ const PURE = {
   },
 };
 
+const BROWSER = {
+  // What a web page loads has nothing of Node's.
+  files: ["src/base/**/*.ts", "src/browser/**/*.ts"],
+  ignores: ["**/*.test.ts"],
+  rules: {
+    "no-restricted-imports": ["error", { patterns: ["node:*"], paths: builtinModules }],
+    "no-restricted-globals": ["error", "Buffer", "process", "setImmediate", "global", "require"],
+  },
+};
+
 export default tseslint.config(
   {
     ignores: [
@@ -89,4 +99,5 @@ export default tseslint.config(
   { files: ["**/*.mjs", "**/*.js"], ...tseslint.configs.disableTypeChecked },
   { files: ["scripts/**", "bench/**", "src/cli/**"], rules: { "no-console": "off" } },
   PURE,
+  BROWSER,
 );

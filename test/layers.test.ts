@@ -38,6 +38,7 @@ describe("the rules find what is planted", () => {
   const layers: readonly [path: string, text: string, found: RegExp][] = [
     ["src/base/a.ts", 'import { join } from "node:path"', /no node: import/],
     ["src/base/a.ts", 'import { x } from "../log/index.ts"', /may not import "log"/],
+    ["src/browser/a.ts", 'import { join } from "node:path"', /no node: import/],
     ["src/raft/a.ts", 'import { x } from "../log/index.ts"', /may not import "log"/],
     ["src/server/a.ts", 'export { x } from "../api/status.ts"', /through its index.ts/],
     ["src/agent/a.ts", 'import type { X } from "../client/index.ts"', /may not import "client"/],

@@ -211,6 +211,8 @@ export const httpLingerBytesMax: number = 64 * MiB;
 export const sseHeartbeatMs = 15_000;
 /** Nesting of a JSON body. */
 export const jsonDepthMax = 16;
+/** An event of a stream that a web page reads: a largest record, escaped as JSON escapes at worst. */
+export const httpEventCharsMax: number = 8 * recordBytesMax;
 /** Records of one `POST /v1/records`. */
 export const httpRecordsMax = 10_000;
 /** A gRPC message: the largest batch and its envelope. */

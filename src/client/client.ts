@@ -15,12 +15,15 @@ import {
   type ServerListings,
 } from "../api/index.ts";
 import { checkRecord, limits, type ProglogError, type RecordInput } from "../base/index.ts";
+import { type Codec, json, type JsonValue } from "./codec.ts";
 import { type CallOptions, Connection } from "./connection.ts";
 import type { ClientTls } from "./credentials.ts";
+import type { ProduceAnswer, ProduceOptions, ReadOptions, RecordsOptions } from "./options.ts";
 import { readBatches, type ReadRange } from "./consumer.ts";
 import { Producer, type ProducerOptions } from "./producer.ts";
 import { type BatchSource, type LogRecord, RecordStream } from "./record-stream.ts";
 import { DEFAULT_RETRY, RetryBudget, retrying, type RetryPolicy } from "./retry.ts";
+import { TypedLog } from "./typed-log.ts";
 
 export interface ConnectOptions {
   /** For a call with one answer, all its attempts together; and for each batch of a producer. */
@@ -32,40 +35,6 @@ export interface ConnectOptions {
   /** The log's name; default: the servers' default log. */
   readonly log?: string | undefined;
   readonly retry?: RetryPolicy | undefined;
-}
-
-export interface ProduceOptions extends CallOptions {
-  /** Append at this offset or not at all (`OFFSET_MISMATCH`). */
-  readonly expectedOffset?: number | undefined;
-}
-
-export interface ProduceAnswer {
-  readonly offset: number;
-  readonly term: number;
-  readonly timestampMs: number;
-  readonly duplicate: boolean;
-}
-
-export interface ReadOptions extends CallOptions {
-  /**
-   * `linearizable`: everything that was acknowledged to anyone before the call. `stale`, the default:
-   * what the server knows, which is never wrong, may be old, and includes what this client produced.
-   */
-  readonly consistency?: "stale" | "linearizable" | undefined;
-  /** Wait until the server has the record at this offset. */
-  readonly minOffset?: number | undefined;
-}
-
-/** An offset, the first or the next record of the log, or the first one appended at or after a time. */
-export type Position = number | "start" | "end" | Date;
-
-export interface RecordsOptions extends ReadOptions {
-  /** Default: the start. */
-  readonly from?: Position | undefined;
-  /** Go on with new records as they come. Default: end where the log ends at the call. */
-  readonly follow?: boolean | undefined;
-  /** End after so many records. */
-  readonly limit?: number | undefined;
 }
 
 /** Opens nothing yet: the first call connects. */
@@ -148,6 +117,14 @@ export class Client implements AsyncDisposable {
       answered: (answer: BatchAnswer) => this.#acknowledged(answer),
     };
     return new Producer(context, options);
+  }
+
+  /** The log as one of JSON, which nobody checks. */
+  typed(): TypedLog<JsonValue>;
+  /** The log as one of values: `json(schema)`, `text`, `bytes`, or a codec of one's own. */
+  typed<Input, Output>(codec: Codec<Input, Output>): TypedLog<Input, Output>;
+  typed(codec: Codec<never, unknown> = json()): unknown {
+    return new TypedLog(this, codec);
   }
 
   /** The servers of the cluster, and which of them leads. */

@@ -34,20 +34,30 @@
 export type { Offsets, ServerListing, ServerListings } from "../api/index.ts";
 export { type ErrorCode, type ErrorDetails, ProglogError } from "../base/index.ts";
 export type { RecordHeader, RecordInput } from "../base/index.ts";
-export {
-  Client,
-  connect,
-  type ConnectOptions,
-  type Position,
-  type ProduceAnswer,
-  type ProduceOptions,
-  type ReadOptions,
-  type RecordsOptions,
-} from "./client.ts";
+export { Client, connect, type ConnectOptions } from "./client.ts";
+export { bytes, type Codec, json, type JsonValue, text } from "./codec.ts";
 export type { CallOptions } from "./connection.ts";
 export type { ClientTls } from "./credentials.ts";
+export type {
+  Position,
+  ProduceAnswer,
+  ProduceOptions,
+  ReadOptions,
+  RecordsOptions,
+} from "./options.ts";
 export { type Ack, Sent } from "./pending-batch.ts";
 export { Producer, type ProducerOptions } from "./producer.ts";
 export { type LogRecord, RecordStream } from "./record-stream.ts";
 export { registerScheme } from "./resolver.ts";
 export type { RetryPolicy } from "./retry.ts";
+export type { InputOf, Issue, OutputOf, StandardSchema, Validation } from "./standard-schema.ts";
+export {
+  type BytesLog,
+  type InvalidRecord,
+  type RecordMeta,
+  TypedLog,
+  TypedProducer,
+  type TypedRecord,
+  type ValidRecord,
+  type ValuesOptions,
+} from "./typed-log.ts";

@@ -42,6 +42,9 @@ export const SIM_MAY_IMPORT: readonly string[] = [
   "membership",
 ];
 
+/** What a web page loads. */
+const FOR_BROWSERS: ReadonlySet<string> = new Set(["base", "browser"]);
+
 /** `src/log/store.ts` is of the layer `log`, `sim/disk.ts` of `sim`. */
 export function layerOf(path: string): string {
   const parts = path.split("/");
@@ -60,8 +63,8 @@ function violationsOf(source: Source): string[] {
   return source.imports.flatMap((specifier) => {
     const target = resolveImport(source, specifier);
     if (target === undefined) {
-      const pure = layer === "base" && specifier.startsWith("node:");
-      return pure ? [`${source.path}: base has no node: import, but "${specifier}"`] : [];
+      const pure = FOR_BROWSERS.has(layer) && specifier.startsWith("node:");
+      return pure ? [`${source.path}: ${layer} has no node: import, but "${specifier}"`] : [];
     }
     const other = layerOf(target);
     if (other === layer) return [];

@@ -40,7 +40,9 @@ const USE_ENTRIES = `
 import assert from "node:assert/strict";
 import { connect } from "proglog";
 import { startAgent } from "proglog/agent";
+import { connect as connectByHttp } from "proglog/browser";
 import { openLog } from "proglog/log";
+import { startTestServer } from "proglog/testing";
 
 const [address, folder] = process.argv.slice(2);
 const value = new TextEncoder().encode("hello");
@@ -53,6 +55,12 @@ const client = connect(address);
 const { offset } = await client.produce({ value });
 assert.deepEqual(Buffer.from((await client.read(offset)).value), Buffer.from(value));
 await client.close();
+
+const server = await startTestServer();
+assert.deepEqual(await server.client().produce({ value }).then((answer) => answer.offset), 0);
+const page = connectByHttp(server.httpUrl);
+assert.deepEqual(Buffer.from((await page.read(0)).value), Buffer.from(value));
+await server.close();
 
 assert.equal(typeof startAgent, "function");
 console.log("used");

@@ -1,0 +1,201 @@
+/** The browser's client against a real server, with Node's `fetch` in place of a browser's. */
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import type { ProglogError } from "../base/index.ts";
+import { startTestServer, type TestServer } from "../testing/index.ts";
+import { fromBase64, toBase64 } from "./base64.ts";
+import { readEvents, type ServerSentEvent } from "./event-stream.ts";
+import { connect, type HttpLog, textOf } from "./index.ts";
+
+async function withServer(run: (log: HttpLog, server: TestServer) => Promise<void>): Promise<void> {
+  await using server = await startTestServer();
+  await run(connect(server.httpUrl), server);
+}
+
+/** `fetch`, with a say in what comes of each call. */
+function bent(
+  bend: (call: number, real: () => Promise<Response>) => Promise<Response>,
+): typeof fetch {
+  let calls = 0;
+  return (input, init) => {
+    calls += 1;
+    return bend(calls, () => fetch(input, init));
+  };
+}
+
+function failure(code: string, headers: Record<string, string> = {}): Promise<Response> {
+  const body = JSON.stringify({ error: { code, message: "not now", details: {} } });
+  return Promise.resolve(new Response(body, { status: 503, headers }));
+}
+
+describe("records of a page", () => {
+  test("are read as they were written, text and bytes", () =>
+    withServer(async (log) => {
+      const bytes = Uint8Array.from({ length: 256 }, (_, i) => i);
+      const { offset } = await log.produce({
+        ...{ value: "Let's Go ✓", key: "k", timestampMs: 12_345 },
+        headers: [{ key: "h", value: bytes }],
+      });
+      const read = await log.read(offset);
+      assert.equal(textOf(read.value), "Let's Go ✓");
+      assert.deepEqual([textOf(read.key), read.timestampMs], ["k", 12_345]);
+      assert.deepEqual(read.headers, [{ key: "h", value: bytes }]);
+      const offsets = await log.produceAll([{ value: bytes }, { value: null, key: null }]);
+      assert.deepEqual(offsets, [1, 2]);
+      assert.deepEqual((await log.read(1)).value, bytes);
+      assert.deepEqual([(await log.read(2)).value, (await log.read(2)).key], [null, null]);
+    }));
+
+  test("base64 of any length", () => {
+    for (const length of [0, 1, 2, 3, 8_191, 8_192, 20_001]) {
+      const bytes = Uint8Array.from({ length }, (_, i) => (i * 7) % 256);
+      assert.equal(toBase64(bytes), Buffer.from(bytes).toString("base64"));
+      assert.deepEqual(fromBase64(toBase64(bytes)), bytes);
+    }
+  });
+
+  test("conditions, offsets, servers and errors", () =>
+    withServer(async (log) => {
+      await log.produce({ value: "0" }, { expectedOffset: 0 });
+      const mismatch = log.produce({ value: "0" }, { expectedOffset: 0 });
+      await assert.rejects(mismatch, { code: "OFFSET_MISMATCH", notAppended: true });
+      for (const offset of [1, 7]) {
+        await assert.rejects(log.read(offset), (error: ProglogError) => {
+          assert.equal(error.code, "OFFSET_OUT_OF_RANGE");
+          assert.equal(error.details["offset"], String(offset));
+          return true;
+        });
+      }
+      assert.deepEqual(await log.offsets(), { lowest: 0, next: 1, atTimestamp: undefined });
+      assert.equal((await log.offsets({ timestampMs: 0 })).atTimestamp, 0);
+      const { servers, clusterId } = await log.servers();
+      assert.equal(clusterId.length > 0, true);
+      assert.deepEqual(
+        servers.map(({ isLeader, role, highWatermark }) => [isLeader, role, highWatermark]),
+        [[true, "voter", 1]],
+      );
+    }));
+
+  test("an append is repeated only when it certainly did not happen", () =>
+    withServer(async (_, server) => {
+      const certain = connect(server.httpUrl, {
+        fetch: bent((call, real) =>
+          call < 3 ? failure("UNAVAILABLE", { "proglog-not-appended": "1" }) : real(),
+        ),
+      });
+      assert.deepEqual(await certain.produce({ value: "x" }), { offset: 0 });
+      const lost = connect(server.httpUrl, {
+        fetch: bent(async (_call, real) => {
+          await real();
+          throw new TypeError("fetch failed");
+        }),
+      });
+      await assert.rejects(lost.produce({ value: "y" }), {
+        code: "UNAVAILABLE",
+        notAppended: false,
+      });
+      assert.equal((await connect(server.httpUrl).offsets()).next, 2);
+      const proxy = connect(server.httpUrl, {
+        fetch: bent(() => Promise.resolve(new Response("<html>", { status: 502 }))),
+        attemptsMax: 2,
+      });
+      await assert.rejects(proxy.read(0), { code: "UNAVAILABLE" });
+    }));
+});
+
+describe("streams of a page", () => {
+  test("end where the log ends, or after so many records", () =>
+    withServer(async (log) => {
+      await log.produceAll(["0", "1", "2", "3"].map((value) => ({ value })));
+      const read = async (options: Parameters<HttpLog["records"]>[0]): Promise<string> => {
+        let all = "";
+        for await (const { value } of log.records(options)) all += textOf(value);
+        return all;
+      };
+      assert.equal(await read({}), "0123");
+      assert.equal(await read({ from: 2 }), "23");
+      assert.equal(await read({ from: "end" }), "");
+      assert.equal(await read({ from: new Date(0), limit: 2 }), "01");
+      assert.equal(await read({ from: 1, limit: 1, follow: true }), "1");
+      await assert.rejects(read({ from: 9, follow: true, signal: AbortSignal.timeout(20) }), {
+        code: "DEADLINE_EXCEEDED",
+      });
+    }));
+
+  test("follow, and go on after every break where they were", () =>
+    withServer(async (log, server) => {
+      // Each connection ends in the middle of what comes after its third event.
+      const breaking = connect(server.httpUrl, {
+        fetch: bent(async (_, real) => {
+          const { body, headers } = await real();
+          if (headers.get("content-type")?.includes("event-stream") !== true || body === null) {
+            return new Response(body, { headers });
+          }
+          return new Response(body.pipeThrough(cutAfter(150)), { headers });
+        }),
+      });
+      const seen: string[] = [];
+      const following = (async () => {
+        for await (const { offset, value } of breaking.records({ follow: true, limit: 20 })) {
+          assert.equal(offset, seen.length);
+          seen.push(textOf(value));
+        }
+      })();
+      for (let i = 0; i < 20; i++) await log.produce({ value: String(i) });
+      await following;
+      assert.deepEqual(
+        seen,
+        Array.from({ length: 20 }, (_, i) => String(i)),
+      );
+    }));
+
+  test("a reader who leaves, and one who is called off, end the connection", () =>
+    withServer(async (log) => {
+      await log.produce({ value: "0" });
+      for await (const { offset } of log.records({ follow: true })) {
+        assert.equal(offset, 0);
+        break;
+      }
+      const abort = new AbortController();
+      const waiting = log.records({ from: 1, follow: true, signal: abort.signal }).next();
+      setImmediate(() => abort.abort());
+      await assert.rejects(waiting, { code: "CANCELLED" });
+    }));
+
+  test("events in pieces of any size", async () => {
+    const text =
+      ': a comment\n\nid: 1\ndata: {"ü":1}\n\nevent: failure\ndata: a\ndata: b\n\nid: 2\n\n';
+    const bytes = new TextEncoder().encode(text);
+    for (const size of [1, 2, 3, 7, 1_000]) {
+      const events: ServerSentEvent[] = [];
+      for await (const event of readEvents(inPieces(bytes, size))) events.push(event);
+      assert.deepEqual(events, [
+        { event: "message", id: "1", data: '{"ü":1}' },
+        { event: "failure", id: "", data: "a\nb" },
+      ]);
+    }
+  });
+});
+
+function inPieces(bytes: Uint8Array, size: number): ReadableStream<Uint8Array> {
+  return new ReadableStream({
+    start: (controller) => {
+      for (let at = 0; at < bytes.length; at += size) {
+        controller.enqueue(bytes.subarray(at, at + size));
+      }
+      controller.close();
+    },
+  });
+}
+
+/** Breaks a body off after so many bytes. */
+function cutAfter(bytesMax: number): TransformStream<Uint8Array, Uint8Array> {
+  let bytes = 0;
+  return new TransformStream({
+    transform: (chunk, controller) => {
+      controller.enqueue(chunk.subarray(0, bytesMax - bytes));
+      bytes += chunk.length;
+      if (bytes >= bytesMax) controller.error(new TypeError("terminated"));
+    },
+  });
+}
