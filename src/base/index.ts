@@ -15,6 +15,7 @@ export * from "./bytes.ts";
 export * from "./clock.ts";
 export * from "./configuration.ts";
 export { crc32c } from "./crc32c.ts";
+export * from "./deque.ts";
 export { decodeError, encodeError } from "./error-json.ts";
 export * from "./errors.ts";
 export * from "./observed-call.ts";

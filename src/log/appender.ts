@@ -1,4 +1,4 @@
-import { assert, limits, ProglogError } from "../base/index.ts";
+import { assert, Deque, limits, ProglogError } from "../base/index.ts";
 import type { Control, SideState } from "./control.ts";
 import { controlAfter } from "./control.ts";
 import type { DiskFile } from "./disk.ts";
@@ -70,8 +70,7 @@ export class Appender {
   #commitIndex: number;
 
   #file: DiskFile;
-  #queue: (Entry | Roll)[] = [];
-  #queueAt = 0;
+  readonly #queue = new Deque<Entry | Roll>();
   /** Of the segment that the next entry goes to, once all that waits is written. */
   #plannedFirstIndex: number;
   #plannedBytes: number;
@@ -262,14 +261,14 @@ export class Appender {
   }
 
   #hasWork(): boolean {
-    return this.#queueAt < this.#queue.length || this.#fenceWanted;
+    return this.#queue.length > 0 || this.#fenceWanted;
   }
 
   async #run(): Promise<void> {
     this.#cancelFence?.();
     try {
       while (this.#failure === undefined && this.#hasWork()) {
-        const next = this.#queue[this.#queueAt];
+        const next = this.#queue.peek();
         if (next === undefined) await this.#writeIdleFence();
         else if ("roll" in next) await this.#roll(next);
         else await this.#writeGroup(this.#takeGroup());
@@ -284,24 +283,15 @@ export class Appender {
   #takeGroup(): Entry[] {
     const group: Entry[] = [];
     let bytes = 0;
-    while (this.#queueAt < this.#queue.length) {
-      const next = this.#queue[this.#queueAt] as Entry | Roll;
+    for (let next = this.#queue.peek(); next !== undefined; next = this.#queue.peek()) {
       if ("roll" in next) break;
       const frame = frameBytes(next.payload.length);
       if (group.length > 0 && bytes + frame > limits.groupWriteBytesMax) break;
       group.push(next);
       bytes += frame;
-      this.#queueAt++;
+      this.#queue.shift();
     }
-    this.#compactQueue();
     return group;
-  }
-
-  #compactQueue(): void {
-    if (this.#queueAt === this.#queue.length) this.#queue = [];
-    else if (this.#queueAt > 1024) this.#queue = this.#queue.slice(this.#queueAt);
-    else return;
-    this.#queueAt = 0;
   }
 
   async #writeGroup(group: readonly Entry[]): Promise<void> {
@@ -425,7 +415,7 @@ export class Appender {
       previousFirstIndex: ended.firstIndex,
       previousBytes: ended.sizeBytes,
     });
-    this.#queueAt++;
+    this.#queue.shift();
     await ended.writeIndexes();
     this.#segments.push(segment);
     this.#segments.usedIndexes(ended);
@@ -467,8 +457,7 @@ export class Appender {
       await this.#file.truncate(this.#segments.active.sizeBytes);
       // What is said not to be in the log may not come back after a power cut.
       await durably(this.#file.sync());
-      this.#queue = [];
-      this.#queueAt = 0;
+      this.#queue.clear();
       await this.restart(this.#file);
     } catch (failed) {
       this.fail("taking back a write that did not fit failed", failed);

@@ -1,3 +1,4 @@
+import { Deque } from "../base/index.ts";
 import { ENTRY_TYPE } from "./entry-type.ts";
 import type { Entry } from "./entry-type.ts";
 
@@ -7,8 +8,7 @@ import type { Entry } from "./entry-type.ts";
  */
 export class TailCache {
   readonly #bytesMax: number;
-  #entries: Entry[] = [];
-  #first = 0;
+  readonly #entries = new Deque<Entry>();
   #bytes = 0;
 
   constructor(bytesMax: number) {
@@ -19,11 +19,9 @@ export class TailCache {
     if (entry.type !== ENTRY_TYPE.records) return;
     this.#entries.push(entry);
     this.#bytes += entry.payload.length;
-    while (this.#bytes > this.#bytesMax && this.#first < this.#entries.length) {
-      this.#bytes -= (this.#entries[this.#first] as Entry).payload.length;
-      this.#first++;
+    while (this.#bytes > this.#bytesMax && this.#entries.length > 0) {
+      this.#bytes -= this.#entries.shift()?.payload.length ?? 0;
     }
-    if (this.#first > 1024 && this.#first * 2 > this.#entries.length) this.#compact();
   }
 
   /**
@@ -36,7 +34,7 @@ export class TailCache {
     const batches: Uint8Array[] = [];
     let bytes = 0;
     for (; at < this.#entries.length; at++) {
-      const entry = this.#entries[at] as Entry;
+      const entry = this.#entries.at(at) as Entry;
       if (entry.baseOffset >= limitOffset) break;
       if (batches.length > 0 && bytes + entry.payload.length > bytesMax) break;
       batches.push(entry.payload);
@@ -47,37 +45,29 @@ export class TailCache {
 
   /** Forgets entries from an index on. */
   cut(fromIndex: number): void {
-    while (this.#entries.length > this.#first) {
-      const last = this.#entries[this.#entries.length - 1] as Entry;
+    for (let last = this.#entries.peekLast(); last !== undefined; last = this.#entries.peekLast()) {
       if (last.index < fromIndex) return;
       this.#entries.pop();
       this.#bytes -= last.payload.length;
     }
-    this.clear();
   }
 
   clear(): void {
-    this.#entries = [];
-    this.#first = 0;
+    this.#entries.clear();
     this.#bytes = 0;
   }
 
   #find(offset: number): number | undefined {
-    let low = this.#first;
+    let low = 0;
     let high = this.#entries.length;
     while (low < high) {
       const middle = (low + high) >>> 1;
-      if ((this.#entries[middle] as Entry).baseOffset <= offset) low = middle + 1;
+      if ((this.#entries.at(middle) as Entry).baseOffset <= offset) low = middle + 1;
       else high = middle;
     }
     const found = low - 1;
-    if (found < this.#first) return undefined;
-    const entry = this.#entries[found] as Entry;
-    return offset < entry.baseOffset + entry.recordCount ? found : undefined;
-  }
-
-  #compact(): void {
-    this.#entries = this.#entries.slice(this.#first);
-    this.#first = 0;
+    const entry = this.#entries.at(found);
+    if (entry === undefined || offset >= entry.baseOffset + entry.recordCount) return undefined;
+    return found;
   }
 }

@@ -1,5 +1,6 @@
+import { Deque } from "../base/index.ts";
 import type { ProglogError } from "../base/index.ts";
-import { Fifo } from "./fifo.ts";
+
 import type { Proposal, ProposalQueue } from "./proposals.ts";
 
 /**
@@ -8,7 +9,7 @@ import type { Proposal, ProposalQueue } from "./proposals.ts";
  */
 export class Answers {
   readonly #queue: ProposalQueue;
-  readonly #waiting = new Fifo<Proposal>();
+  readonly #waiting = new Deque<Proposal>();
 
   constructor(queue: ProposalQueue) {
     this.#queue = queue;

@@ -1,4 +1,4 @@
-import { limits, ProglogError, recordSize } from "../base/index.ts";
+import { Deque, limits, ProglogError, recordSize } from "../base/index.ts";
 import type {
   AppendAnswer,
   AppendOptions,
@@ -8,7 +8,6 @@ import type {
   RecordInput,
 } from "../base/index.ts";
 import type { LogStart } from "../log/index.ts";
-import { Fifo } from "./fifo.ts";
 
 /** What is to be appended. */
 export type Content = RecordContent | BatchContent | ProducerContent | LogStartContent;
@@ -138,7 +137,7 @@ export function proposalBytes(content: Content): number {
  * bytes, none is let in.
  */
 export class ProposalQueue {
-  readonly #waiting = new Fifo<Proposal>();
+  readonly #waiting = new Deque<Proposal>();
   #unanswered = 0;
   #unansweredBytes = 0;
 

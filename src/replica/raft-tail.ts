@@ -1,3 +1,4 @@
+import { Deque } from "../base/index.ts";
 import type { Entry } from "../raft/index.ts";
 
 /**
@@ -6,8 +7,7 @@ import type { Entry } from "../raft/index.ts";
  */
 export class RaftTail {
   readonly #bytesMax: number;
-  #entries: Entry[] = [];
-  #front = 0;
+  readonly #entries = new Deque<Entry>();
   #bytes = 0;
 
   constructor(bytesMax: number) {
@@ -16,59 +16,49 @@ export class RaftTail {
 
   /** Of the first entry held; undefined when there is none. */
   get firstIndex(): number | undefined {
-    return this.#entries[this.#front]?.index;
+    return this.#entries.peek()?.index;
   }
 
   push(entry: Entry): void {
     this.#entries.push(entry);
     this.#bytes += entry.sizeBytes;
-    while (this.#bytes > this.#bytesMax && this.#front < this.#entries.length - 1) {
-      this.#bytes -= (this.#entries[this.#front] as Entry).sizeBytes;
-      this.#front++;
-    }
-    if (this.#front > 1024 && this.#front * 2 > this.#entries.length) {
-      this.#entries = this.#entries.slice(this.#front);
-      this.#front = 0;
+    while (this.#bytes > this.#bytesMax && this.#entries.length > 1) {
+      this.#bytes -= this.#entries.shift()?.sizeBytes ?? 0;
     }
   }
 
   get(index: number): Entry | undefined {
     const first = this.firstIndex;
-    return first === undefined || index < first
-      ? undefined
-      : this.#entries[this.#front + index - first];
+    return first === undefined ? undefined : this.#entries.at(index - first);
   }
 
   /** `[low, high)` as far as `bytesMax` reaches, at least one; undefined when `low` is not here. */
   slice(low: number, high: number, bytesMax: number): readonly Entry[] | undefined {
     const first = this.firstIndex;
     if (first === undefined || low < first) return undefined;
-    const from = this.#front + low - first;
+    const from = low - first;
     if (from >= this.#entries.length) return undefined;
     return this.#entries.slice(from, within(this.#entries, from, from + high - low, bytesMax));
   }
 
   /** Forgets what lies at an index and after it. */
   cut(fromIndex: number): void {
-    while (this.#entries.length > this.#front) {
-      const last = this.#entries[this.#entries.length - 1] as Entry;
+    for (let last = this.#entries.peekLast(); last !== undefined; last = this.#entries.peekLast()) {
       if (last.index < fromIndex) return;
       this.#entries.pop();
       this.#bytes -= last.sizeBytes;
     }
-    this.clear();
   }
 
   clear(): void {
-    this.#entries = [];
-    this.#front = 0;
+    this.#entries.clear();
     this.#bytes = 0;
   }
 }
 
 /** The end of a run of entries that starts at `from` and holds at most `bytesMax`, but one. */
 export function within(
-  entries: readonly Entry[],
+  entries: Pick<readonly Entry[], "at" | "length">,
   from: number,
   end: number,
   bytesMax: number,
@@ -76,7 +66,7 @@ export function within(
   const last = Math.min(end, entries.length);
   let bytes = 0;
   for (let at = from; at < last; at++) {
-    bytes += (entries[at] as Entry).sizeBytes;
+    bytes += entries.at(at)?.sizeBytes ?? 0;
     if (bytes > bytesMax && at > from) return at;
   }
   return last;
