@@ -1,7 +1,9 @@
 import { listFiles, removeSegmentFiles } from "./directory.ts";
 import { durably } from "./durably.ts";
 import type { ResolvedLogOptions } from "./options.ts";
+import { writeSide } from "./segment-files.ts";
 import { segmentPath } from "./segment.ts";
+import type { Segment } from "./segment.ts";
 import type { StateFile, SyncedMark } from "./state-file.ts";
 
 /**
@@ -31,4 +33,18 @@ export async function finishCut(
   }
   await durably(state.lowerMark({ ...mark, cutting: false }));
   observer.log("info", "log.cut-finished", { index: mark.index });
+}
+
+/**
+ * Before a cut of the log's end: the first segment says that nothing was before it. Otherwise what it
+ * names as before it would be missed, once the log start by which that was removed is cut off.
+ */
+export async function forgetFront(
+  { disk, directory }: ResolvedLogOptions,
+  first: Segment,
+): Promise<void> {
+  const side = await first.readSide();
+  if (side === undefined || side.previousFirstIndex === 0) return;
+  await writeSide(disk, first.path("side"), { ...side, previousFirstIndex: 0, previousBytes: 0 });
+  await durably(disk.syncDirectory(directory));
 }

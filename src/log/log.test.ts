@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { mkdtemp, readdir, rm } from "node:fs/promises";
+import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
@@ -7,6 +7,7 @@ import { decodeBatch, encodeBatch, stampBatch } from "../base/index.ts";
 import { ENTRY_TYPE } from "./entry-type.ts";
 import type { Entry } from "./entry-type.ts";
 import { encodeLogStart } from "./log-start.ts";
+import type { LogStart } from "./log-start.ts";
 import { Log } from "./log.ts";
 import type { LogOptions } from "./options.ts";
 import { realDisk } from "./real-disk.ts";
@@ -71,6 +72,21 @@ async function fill(log: Log, values: readonly string[], perBatch = 3): Promise<
   }
 }
 
+/** Appends a log start and carries it out. */
+async function startAt(log: Log, start: LogStart): Promise<void> {
+  log.append({
+    index: log.lastIndex + 1,
+    term: 1,
+    type: ENTRY_TYPE.logStart,
+    baseOffset: log.nextOffset,
+    appendedAt: log.lastAppendedAt,
+    recordCount: 0,
+    payload: encodeLogStart(start),
+  });
+  await log.sync();
+  while ((await log.startAt(start)) > 0);
+}
+
 test("what was appended is read back, after a clean stop and over many segments", () =>
   withDirectory(async (directory) => {
     const values = numbered(300);
@@ -109,18 +125,7 @@ test("the front is removed by whole segments, and stays removed", () =>
     await fill(log, numbered(300));
     const before = log.segmentCount;
     const start = log.logStartAt(150);
-    const { lastIndex: index, nextOffset: baseOffset } = log;
-    log.append({
-      index: index + 1,
-      term: 1,
-      type: ENTRY_TYPE.logStart,
-      baseOffset,
-      appendedAt: log.lastAppendedAt,
-      recordCount: 0,
-      payload: encodeLogStart(start),
-    });
-    await log.sync();
-    while ((await log.startAt(start)) > 0);
+    await startAt(log, start);
     assert.ok(log.segmentCount < before);
     assert.equal(log.lowestOffset, 150);
     await assert.rejects(log.readBatches(149, { maxBytes: 1, limitOffset: 300 }), {
@@ -207,3 +212,57 @@ test("what is appended counts as taken before the disk is asked again: nobody ea
     await log.close();
   });
 });
+
+test("segments that are missing in front are missed, and those that were let go are not", () =>
+  withDirectory(async (directory) => {
+    const small = { segmentBytesMax: 4096 };
+    const log = await open(directory, small);
+    await fill(log, numbered(300));
+    await startAt(log, log.logStartAt(60));
+    await log.close();
+    const again = await open(directory, small);
+    assert.equal(again.lowestOffset, 60);
+    // The log start is cut off, but what it let go is gone.
+    await again.truncateBack(again.lastIndex);
+    await again.close();
+    const cut = await open(directory, small);
+    assert.ok(cut.lowestOffset > 0 && cut.lowestOffset <= 60);
+    const first = String(cut.firstIndex).padStart(20, "0");
+    await cut.close();
+    for (const extension of ["log", "index", "time", "side"]) {
+      await rm(join(directory, `${first}.${extension}`));
+    }
+    await assert.rejects(open(directory, small), { code: "DATA_LOSS", message: /is missing/ });
+  }));
+
+test("indexes that are made anew know what is written meanwhile", () =>
+  withDirectory(async (directory) => {
+    const log = await open(directory, { tailCacheBytesMax: 0 });
+    await fill(log, numbered(50));
+    const large = "y".repeat(300_000);
+    await fill(log, Array<string>(60).fill(large));
+    const [segment] = await readdir(directory).then((names) =>
+      names.filter((name) => name.endsWith(".log")),
+    );
+    const path = join(directory, segment ?? "");
+    const bytes = await readFile(path);
+    const at = bytes.indexOf("record 20") + 3;
+    const file = await realDisk.open(path, "write");
+    await file.write(Uint8Array.of((bytes[at] ?? 0) ^ 1), at);
+    await file.close();
+    const options = { maxBytes: 1000, limitOffset: log.syncedOffset };
+    const reads = Promise.allSettled([20, 19, 20].map((at) => log.readBatches(at, options)));
+    for (let term = 2; term < 40; term++) {
+      log.append({ ...batchEntry(log, [`of term ${term}`]), term });
+      await log.sync();
+    }
+    assert.deepEqual(new Set((await reads).map(({ status }) => status)), new Set(["rejected"]));
+    for (let term = 2; term < 40; term++) {
+      assert.equal(await log.termAt(log.lastIndex - 39 + term), term);
+    }
+    assert.deepEqual(
+      (await log.termRuns()).map((run) => run.term),
+      [0, ...Array.from({ length: 39 }, (_, i) => i + 1)],
+    );
+    await log.close();
+  }));

@@ -3,6 +3,7 @@ import { Appender } from "./appender.ts";
 import type { Control } from "./control.ts";
 import { lastConfiguration } from "./configurations.ts";
 import type { ConfigurationAt } from "./configurations.ts";
+import { forgetFront } from "./cut.ts";
 import { directoryError } from "./directory-error.ts";
 import { durably, isDiskError, isDiskFull } from "./durably.ts";
 import type { Entry } from "./entry-type.ts";
@@ -89,7 +90,8 @@ export class Log implements AsyncDisposable {
   static async open(options: LogOptions): Promise<Log> {
     const resolved = resolveLogOptions(options);
     const files = new FilePool(resolved.disk, limits.openSegmentsMax);
-    const found = await recover({ options: resolved, files }).catch((error: unknown) => {
+    const found = await recover({ options: resolved, files }).catch(async (error: unknown) => {
+      await files.close();
       throw isDiskError(error) ? directoryError(options.directory, error) : error;
     });
     const log = new Log(resolved, files, found);
@@ -284,8 +286,7 @@ export class Log implements AsyncDisposable {
   }
 
   /** Where the log should begin by its retention; undefined when nothing is to go. */
-  planRetention(timestampMs: number): LogStart | undefined {
-    const { commitIndex } = this;
+  planRetention(timestampMs: number, commitIndex = this.commitIndex): LogStart | undefined {
     return planRetention(this.#segments.all, this.control.logStart, { timestampMs, commitIndex });
   }
 
@@ -303,6 +304,8 @@ export class Log implements AsyncDisposable {
     this.#start = start.offset >= this.#start.offset ? start : this.#start;
     const all = this.#segments.all.slice(0, -1);
     const below = all.filter((segment) => segment.end.index <= this.#start.index).length;
+    // What goes is gone for good, and so must the reason for it be.
+    if (below > 0 && !this.#options.fsync) await durably(this.#appender.file.sync());
     const gone = this.#segments.takeFront(Math.min(below, dropCountMax(all.length + 1)));
     for (const segment of gone) await this.#removeSegment(segment);
     return below - gone.length;
@@ -409,6 +412,7 @@ export class Log implements AsyncDisposable {
     const { disk } = this.#options;
     const segment = this.#segments.forIndex(fromIndex) as Segment;
     const { position, before } = await segment.placeBefore(fromIndex);
+    await forgetFront(this.#options, this.#segments.first);
     if (!this.#options.fsync) await durably(this.#appender.file.sync());
     await this.#lowerMark(segment, before, position, true);
     const gone = this.#segments.takeAfter(segment).reverse();

@@ -4,7 +4,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
 import { FaultDisk } from "../../sim/disk/index.ts";
-import { ProglogError, seededRandom } from "../base/index.ts";
+import { ManualClock } from "../../test/log/manual-clock.ts";
+import { limits, ProglogError, seededRandom } from "../base/index.ts";
 import { openDataDirectory } from "./data-directory.ts";
 import { ENTRY_TYPE } from "./entry-type.ts";
 import { Log } from "./log.ts";
@@ -97,6 +98,42 @@ test("the back is truncated at a batch, and offsets go on from there", () =>
     assert.equal((await log.append([{ value: encode("d") }])).baseOffset, 2);
     assert.deepEqual(await valuesOf(log), ["a", "b", "d"]);
   }));
+
+test("what retention looked at can still be cut; what a server committed cannot", async () => {
+  const clock = new ManualClock();
+  await withLog(
+    async (log, directory) => {
+      await log.append([{ value: encode("a") }]);
+      await log.append([{ value: encode("b") }]);
+      clock.advance(limits.retentionIntervalMs);
+      for (let turn = 0; turn < 100 && log.engine.lastIndex === 2; turn++) {
+        await new Promise((resolve) => setImmediate(resolve));
+      }
+      assert.equal(log.engine.lastIndex, 3, "the rule for retention is an entry of its own");
+      await log.truncateBack(1);
+      assert.deepEqual(await valuesOf(log), ["a"]);
+      log.engine.setCommitIndex(log.engine.lastIndex);
+      await log.append([{ value: encode("c") }]);
+      await log.close();
+      const again = await openLog(directory, { freeBytesMin: 0 });
+      await assert.rejects(again.truncateBack(0), { code: "CONFIGURATION" });
+      assert.deepEqual(await valuesOf(again), ["a", "c"]);
+      await again.close();
+    },
+    { clock, retentionBytes: 1 << 20 },
+  );
+});
+
+test("a segment of a size that no index can describe is refused", async () => {
+  const directory = await mkdtemp(join(tmpdir(), "proglog-open-"));
+  try {
+    for (const segmentBytesMax of [8 * 2 ** 30, Number.NaN, 0]) {
+      await assert.rejects(openLog(directory, { segmentBytesMax }), { code: "CONFIGURATION" });
+    }
+  } finally {
+    await rm(directory, { recursive: true });
+  }
+});
 
 test("a reset log begins at 0 again; a removed one leaves nothing", () =>
   withLog(async (log, directory) => {

@@ -206,7 +206,10 @@ export class EmbeddedLog implements AsyncDisposable {
     if (offset > this.lowestOffset) await this.#startAt(this.#log.logStartAt(offset));
   }
 
-  /** Removes the records from an offset on. The offset must be where a batch begins. */
+  /**
+   * Removes the records from an offset on. The offset must be where a batch begins. Throws
+   * `CONFIGURATION` for records that a server has committed.
+   */
   async truncateBack(offset: number): Promise<void> {
     if (offset < this.lowestOffset || offset > this.nextOffset) throw this.#outOfRange(offset);
     if (offset === this.nextOffset) return;
@@ -214,6 +217,10 @@ export class EmbeddedLog implements AsyncDisposable {
     if (entry?.baseOffset !== offset) {
       const message = `a batch is cut whole: none begins at offset ${offset}`;
       throw new ProglogError("INVALID_ARGUMENT", message);
+    }
+    if (entry.index <= this.#log.commitIndex) {
+      const message = "a server acknowledged these records: what is committed is never cut";
+      throw new ProglogError("CONFIGURATION", message);
     }
     await this.#exclusively(() => this.#log.truncateBack(entry.index));
   }
@@ -296,13 +303,12 @@ export class EmbeddedLog implements AsyncDisposable {
 
   async #retain(): Promise<void> {
     try {
-      this.#log.setCommitIndex(this.#log.syncedIndex);
       const { logStart } = this.#log.control;
       const { retentionBytes, retentionMs } = this.#retention;
       if (logStart.retentionBytes !== retentionBytes || logStart.retentionMs !== retentionMs) {
         await this.#startAt({ ...logStart, ...this.#retention });
       }
-      const start = this.#log.planRetention(this.#clock.now());
+      const start = this.#log.planRetention(this.#clock.now(), this.#log.syncedIndex);
       if (start !== undefined) await this.#startAt(start);
     } catch {
       // The log says itself what is wrong with it, to whoever appends.

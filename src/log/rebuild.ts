@@ -5,6 +5,7 @@ import type { Entry } from "./entry-type.ts";
 import { FENCE_BYTES, frameBytes, writeEntry, writeFence } from "./entry.ts";
 import { cursorAfter, scanSegment } from "./scan.ts";
 import type { Cursor, DamagedRange, ScanResult } from "./scan.ts";
+import { unlinkIfThere } from "./segment.ts";
 import type { Segment } from "./segment.ts";
 
 /** Entries from another replica: at least `fromIndex`, at most to `toIndex`; none when it has none. */
@@ -71,6 +72,15 @@ export class Rebuild {
 
   /** Takes over the rest, and puts the new file in the old one's place; durable when it resolves. */
   async finish(): Promise<ScanResult> {
+    try {
+      return await this.#finish();
+    } catch (error) {
+      await this.drop();
+      throw error;
+    }
+  }
+
+  async #finish(): Promise<ScanResult> {
     if (this.#cut === undefined) await this.#copyTo(this.#segment.sizeBytes);
     await durably(this.#file.sync());
     const result = await this.#check();
@@ -82,7 +92,7 @@ export class Rebuild {
 
   async drop(): Promise<void> {
     await this.#file.close();
-    await this.#disk.unlink(temporaryPath(this.#segment));
+    await unlinkIfThere(this.#disk, temporaryPath(this.#segment));
   }
 
   async #copyTo(position: number): Promise<void> {

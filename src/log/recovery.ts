@@ -12,7 +12,7 @@ import {
   STATE_FILE,
   sweep,
 } from "./directory.ts";
-import type { FoundSegment } from "./directory.ts";
+import type { FoundFiles, FoundSegment } from "./directory.ts";
 import type { DiskFile } from "./disk.ts";
 import { durably } from "./durably.ts";
 import { FENCE_BYTES, writeFence } from "./entry.ts";
@@ -63,9 +63,23 @@ export interface RecoveryContext {
  * unless a clean stop left its indexes and closing state.
  */
 export async function recover(context: RecoveryContext): Promise<Recovered> {
-  const { disk, directory, ifMissing } = context.options;
-  let found = await listFiles(disk, directory);
+  const found = await listFiles(context.options.disk, context.options.directory);
   const opened = found.hasState ? await openState(context) : undefined;
+  try {
+    return await recoverFrom(context, found, opened);
+  } catch (error) {
+    await opened?.close();
+    throw error;
+  }
+}
+
+async function recoverFrom(
+  context: RecoveryContext,
+  files: FoundFiles,
+  opened: StateFile | undefined,
+): Promise<Recovered> {
+  const { disk, directory, ifMissing } = context.options;
+  let found = files;
   const isMissing = opened === undefined && found.firstIndexes.length === 0;
   if (isMissing && ifMissing === "refuse") throw lostLog(directory);
   const isLost = isMissing && ifMissing === "damaged";
@@ -86,6 +100,10 @@ export async function recover(context: RecoveryContext): Promise<Recovered> {
   if (chain.length === 0) chain.push(await createFirst(context, stateFile));
   const { configuration } = stateFile?.hard ?? freshHardState(context);
   const active = await openActive(context, chain, { mark: stateFile?.mark, configuration });
+  if (isFrontMissing(chain[0] as ChainLink, active)) {
+    await active.file.close();
+    throw missingSegment(directory, (chain[0] as ChainLink).firstIndex);
+  }
   const hard = lostHardState(active.control, active.segment.end.term);
   const kept = stateFile ?? (await createState(context, hard));
   await sweep(disk, directory, {
@@ -95,7 +113,9 @@ export async function recover(context: RecoveryContext): Promise<Recovered> {
   if (!active.clean) {
     // The names that are found here may not outlive a power cut yet, and entries will rely on them.
     await durably(disk.syncDirectory(directory));
-    await durably(kept.saveMark(markOf(active.segment)));
+    // And the mark, also when it reads like this already: a process that was killed may have left that in
+    // the page cache alone, and on the disk a cut that would take what is appended now.
+    await durably(kept.lowerMark(markOf(active.segment)));
   }
   return {
     ...active,
@@ -179,6 +199,15 @@ async function findChain(
     chain.unshift({ ...link, head });
   }
   return chain;
+}
+
+/**
+ * Whether the first segment names one before it that no log start has let go. Where entries of the
+ * active segment are lost, the log start may be among them.
+ */
+function isFrontMissing({ head, guessed }: ChainLink, { control, damage }: Active): boolean {
+  if (guessed || head.previousFirstIndex === 0 || damage.length > 0) return false;
+  return head.firstIndex > control.logStart.index;
 }
 
 /**

@@ -62,6 +62,8 @@ export async function createSegment(
     await unlinkIfThere(disk, logPath);
     await unlinkIfThere(disk, sidePath);
     await unlinkIfThere(disk, `${sidePath}.tmp`);
+    // Names that come back after a power cut would end the segment before where it ends now.
+    await durably(disk.syncDirectory(directory));
     throw error;
   }
 }

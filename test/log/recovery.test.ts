@@ -137,6 +137,26 @@ test("bits of a later segment's .side: it is made anew, and every record is ther
   }
 });
 
+test("a cut whose end is in the page cache alone takes nothing that is appended later", async () => {
+  const values = ["a", "b", "c", "d", "e", "f"];
+  for (let calls = 1; calls < 20; calls++) {
+    for (let seed = 1; seed <= 5; seed++) {
+      const disk = await newDisk(seed);
+      const log = await openOn(disk);
+      await append(log, ...values);
+      disk.stopAfter(disk.callCount + calls);
+      await Promise.race([log.truncateBack(4), disk.stopped]);
+      const killed = disk.kill();
+      const next = await openOn(killed);
+      const { values: kept } = await readAll(next);
+      await append(next, "later");
+      const again = await openOn(killed.crash({ keep: "none" }));
+      const what = `killed after ${calls} calls, seed ${seed}`;
+      assert.deepEqual((await readAll(again)).values, [...kept, "later"], what);
+    }
+  }
+});
+
 for (const from of [3, 6]) {
   test(`with fsync relaxed a cut from ${from} and a power cut leave a prefix, not damage`, async () => {
     const values = ["a", "b", "c", "d", "e", "f"];
