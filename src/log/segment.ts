@@ -46,6 +46,8 @@ export class Segment {
   #indexes: Indexes | undefined;
   #loading: Promise<Indexes> | undefined;
   #damage: readonly DamagedRange[] = [];
+  /** Raised at each cut. */
+  #life = 0;
 
   constructor(parts: SegmentParts) {
     this.head = parts.head;
@@ -99,6 +101,7 @@ export class Segment {
 
   /** Takes over that the file was cut. */
   shrink(sizeBytes: number, end: Cursor): void {
+    this.#life++;
     this.#sizeBytes = sizeBytes;
     this.#end = end;
     this.#damage = this.#damage.filter(({ position }) => position < sizeBytes);
@@ -120,18 +123,42 @@ export class Segment {
     return this.#loading;
   }
 
-  /** Makes the indexes anew from the segment itself. */
+  /**
+   * Makes the indexes anew from the segment itself. What is written meanwhile is noted in the old ones,
+   * so the walk goes on until it has seen all; a segment that was cut meanwhile is walked again.
+   */
   async rebuildIndexes(): Promise<Indexes> {
+    for (;;) {
+      const life = this.#life;
+      const rebuilt = await this.#walkForIndexes(life);
+      if (life !== this.#life) continue;
+      this.#damage = rebuilt.damage;
+      this.#indexes = rebuilt.indexes;
+      return rebuilt.indexes;
+    }
+  }
+
+  async #walkForIndexes(
+    life: number,
+  ): Promise<{ readonly indexes: Indexes; readonly damage: readonly DamagedRange[] }> {
     const indexes = new Indexes(this.head.previousTerm);
-    const { damage } = await this.scan({
-      onEntry: (entry, position) => {
-        indexes.note(entry, position);
-        return undefined;
-      },
-    });
-    this.#damage = damage;
-    this.#indexes = indexes;
-    return indexes;
+    const damage: DamagedRange[] = [];
+    let position = 0;
+    let cursor = this.start;
+    do {
+      const result = await this.scan({
+        position,
+        cursor,
+        onEntry: (entry, at) => {
+          indexes.note(entry, at);
+          return undefined;
+        },
+      });
+      damage.push(...result.damage);
+      position = result.endPosition;
+      cursor = result.cursor;
+    } while (life === this.#life && position < this.#sizeBytes && cursor.index < this.#end.index);
+    return { indexes, damage };
   }
 
   /** Walks the frames from the segment's start, or from the place given. */
