@@ -166,6 +166,11 @@ test("each kind of value says what it expected, and all mistakes are told at onc
   }
 });
 
+test("a segment of a size that no index can describe is refused, and the range is told", async () => {
+  const message = await refusal(loadConfig({ flags: { segmentBytes: "2.1GiB" } }));
+  assert.match(message, /"2.1GiB" is not a size from 4096 to 2147483648 bytes/);
+});
+
 test("sizes, durations, switches, lists and addresses are read as people write them", async () => {
   const read = async (flags: Record<string, unknown>) => await loadConfig({ flags });
   assert.equal((await read({ segmentBytes: "64MiB" })).segmentBytes, 64 * 2 ** 20);

@@ -272,7 +272,7 @@ export const SETTINGS: { readonly [Name in SettingName]: Setting<AgentConfig[Nam
   segmentBytes: {
     argument: "<size>",
     description: "a segment is closed when it has reached this size",
-    schema: values.bytes(limits.segmentBytesMin),
+    schema: values.bytes(limits.segmentBytesMin, limits.segmentBytesHighest),
     fallback: () => limits.segmentBytesMax,
     fallbackText: "128MiB",
   },

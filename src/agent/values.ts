@@ -94,9 +94,15 @@ const BYTES: Readonly<Record<string, number>> = {
 };
 
 /** A size: bytes, or a number with a unit that cannot be misread (`64MiB`, `1.5GB`). */
-export function bytes(atLeast: number): ValueSchema<number> {
-  const expected = `a size of at least ${atLeast} bytes, like 1048576, 64MiB or 1.5GB`;
-  return value(expected, (given) => atLeastOrNothing(withUnit(given, BYTES), atLeast));
+export function bytes(atLeast: number, atMost = Number.MAX_SAFE_INTEGER): ValueSchema<number> {
+  const range =
+    atMost === Number.MAX_SAFE_INTEGER
+      ? `of at least ${atLeast} bytes`
+      : `from ${atLeast} to ${atMost} bytes`;
+  return value(`a size ${range}, like 1048576, 64MiB or 1.5GB`, (given) => {
+    const size = atLeastOrNothing(withUnit(given, BYTES), atLeast);
+    return size === undefined || size > atMost ? undefined : size;
+  });
 }
 
 const MILLISECONDS: Readonly<Record<string, number>> = {

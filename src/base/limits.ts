@@ -33,8 +33,9 @@ export const abandonedSweepIntervalMs = 10;
 
 /** A segment is closed when it has reached this size. */
 export const segmentBytesMax: number = 128 * MiB;
-/** The smallest segment that may be configured. */
+/** The smallest and the largest segment that may be configured: an index has 32 bits for a place. */
 export const segmentBytesMin: number = 4 * KiB;
+export const segmentBytesHighest: number = 2 * 1024 * MiB;
 /** One index entry for so many bytes of a segment. */
 export const indexIntervalBytes: number = 4 * KiB;
 /** Indexes of sealed segments kept in memory. */
@@ -88,6 +89,9 @@ export const raftReadsMax = 10_000;
 export const raftTermJumpMax: number = 2 ** 32;
 /** Members of a configuration; Raft with more is slow long before. */
 export const raftMembersMax = 256;
+
+/** A configuration, encoded: what has room beside its head in a slot of `raft.state`. */
+export const configurationBytesMax: number = 8 * KiB - 56;
 
 /** Raft's beat. */
 export const tickMs = 10;
@@ -430,6 +434,10 @@ export const peerConnectionsMax: number = 4 * raftMembersMax;
 assert(recordBytesMax + 64 * KiB <= batchBytesMax, "the largest record fits into a batch");
 assert(batchBytesMax <= groupWriteBytesMax, "the largest batch fits into a group write");
 assert(groupWriteBytesMax <= proposalsBytesMax, "a group write can be filled");
+assert(
+  segmentBytesHighest + 2 * groupWriteBytesMax < 2 ** 32,
+  "every place in a segment has 32 bits",
+);
 assert(httpBodyBytesMax <= httpBodiesBytesMax, "the largest body can be received");
 assert(raftMessageBytesMax + 2 * batchBytesMax <= peerFrameBytesMax, "every message fits a frame");
 assert(

@@ -1,5 +1,12 @@
-import { limits, silentObserver, soleVoter, systemClock, systemRandom } from "../base/index.ts";
-import type { Clock, Configuration, Observer, ProglogError, Random } from "../base/index.ts";
+import {
+  limits,
+  ProglogError,
+  silentObserver,
+  soleVoter,
+  systemClock,
+  systemRandom,
+} from "../base/index.ts";
+import type { Clock, Configuration, Observer, Random } from "../base/index.ts";
 import { noSideState } from "./control.ts";
 import type { SideState } from "./control.ts";
 import type { Disk } from "./disk.ts";
@@ -22,7 +29,7 @@ export interface LogOptions {
    * whole from others.
    */
   readonly ifMissing?: "make" | "refuse" | "damaged";
-  /** A segment ends at about this size. */
+  /** A segment ends at about this size, which is at most 2 GiB. */
   readonly segmentBytesMax?: number;
   readonly tailCacheBytesMax?: number;
   /** No append for so long: a fence is written, and everything is below the synced mark. */
@@ -42,7 +49,13 @@ export interface LogOptions {
 
 export type ResolvedLogOptions = Required<LogOptions>;
 
+/** Throws `CONFIGURATION` for a segment size that no segment can have. */
 export function resolveLogOptions(options: LogOptions): ResolvedLogOptions {
+  const { segmentBytesMax = limits.segmentBytesMax } = options;
+  if (!(segmentBytesMax > 0 && segmentBytesMax <= limits.segmentBytesHighest)) {
+    const message = `a segment has at most ${limits.segmentBytesHighest} bytes, and not ${segmentBytesMax}`;
+    throw new ProglogError("CONFIGURATION", message);
+  }
   const given = Object.fromEntries(
     Object.entries(options).filter(([, value]) => value !== undefined),
   ) as unknown as LogOptions;

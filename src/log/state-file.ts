@@ -6,6 +6,7 @@ import {
   equalBytes,
   getU32,
   getU64,
+  limits,
   ProglogError,
   putU32,
   putU64,
@@ -68,6 +69,7 @@ const VERSION = 1;
 const DAMAGED_FLAG = 0x10000;
 const COPY_HEAD_BYTES = 56;
 const MARK_BYTES = 56;
+assert(limits.configurationBytesMax + COPY_HEAD_BYTES <= SLOT_BYTES, "a copy fits into its slot");
 
 export class StateFile {
   readonly #file: DiskFile;
@@ -187,7 +189,10 @@ interface Found {
 function encodeCopy(hard: HardState, sequence: number): Uint8Array {
   const configuration = encodeConfiguration(hard.configuration);
   const bytes = new Uint8Array(COPY_HEAD_BYTES + configuration.length);
-  assert(bytes.length <= SLOT_BYTES, "a configuration fits into its slot");
+  assert(
+    configuration.length <= limits.configurationBytesMax,
+    "a configuration fits into its slot",
+  );
   bytes.set(configuration, COPY_HEAD_BYTES);
   putU32(bytes, 0, COPY_MAGIC);
   putU32(bytes, 4, VERSION);

@@ -1,4 +1,4 @@
-import { limits, membersOf, ProglogError } from "../base/index.ts";
+import { encodeConfiguration, limits, membersOf, ProglogError } from "../base/index.ts";
 import type { ConfigurationMember } from "../base/index.ts";
 import type { ConfigurationOperation, ReplicaId } from "../raft/index.ts";
 import type { Consensus } from "./consensus.ts";
@@ -25,11 +25,12 @@ export class Members {
 
   /**
    * Adds a learner; nothing happens when it takes part already. `CONFIGURATION` when another replica
-   * of this name was heard of within the last ten seconds.
+   * of this name was heard of within the last ten seconds, or when there are too many.
    */
   async addLearner(member: ConfigurationMember): Promise<void> {
     if (this.#all().some(({ replicaId }) => replicaId === member.replicaId)) return;
     for (const old of this.#namesakes(member)) this.#refuseAlive(old);
+    this.#refuseTooMany(member);
     await this.#change([{ kind: "addLearner", member }]);
   }
 
@@ -103,6 +104,15 @@ export class Members {
 
   #namesakes({ replicaId, name }: ConfigurationMember): ConfigurationMember[] {
     return this.#all().filter((each) => each.name === name && each.replicaId !== replicaId);
+  }
+
+  /** While a change runs, everybody may be named twice; and each replica has to write that down. */
+  #refuseTooMany(added: ConfigurationMember): void {
+    const voters = [...this.#all(), added];
+    const joint = { voters, votersOutgoing: voters, learners: [], learnersNext: [] };
+    const { length } = encodeConfiguration({ ...joint, autoLeave: false });
+    if (voters.length <= limits.raftMembersMax && length <= limits.configurationBytesMax) return;
+    throw refused(`${voters.length} members are more than a cluster can have`);
   }
 
   #refuseAlive({ replicaId, name }: ConfigurationMember): void {

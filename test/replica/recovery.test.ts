@@ -237,6 +237,25 @@ describe("members (A14, D14)", () => {
     await cluster.append(next, "more");
   });
 
+  test("more members than every replica can write down are refused, and nobody falls", async () => {
+    await using cluster = await Cluster.start({ replicas: 1 });
+    const leader = await cluster.leader();
+    const join = (replicaId: number): Promise<void> =>
+      cluster.wait(
+        leader.running.members.addLearner({ replicaId, name: `${replicaId}`.padEnd(63, "x") }),
+      );
+    let replicaId = 2 ** 52;
+    for (; replicaId < 2 ** 52 + 30; replicaId++) await join(replicaId);
+    await assert.rejects(
+      async () => {
+        for (; replicaId < 2 ** 52 + 100; replicaId++) await join(replicaId);
+      },
+      { code: "CONFIGURATION", message: /more than a cluster can have/ },
+    );
+    await cluster.restart(leader);
+    await cluster.append(await cluster.leader(), "goes on");
+  });
+
   test("a cluster of one grows to three, and its log is not rewritten", async () => {
     await using cluster = await Cluster.start({ replicas: 1 });
     const leader = await cluster.leader();
