@@ -1,11 +1,13 @@
 import type { Writable } from "node:stream";
+import { ProglogError } from "../base/index.ts";
 
 /** Small writes are gathered up to this size, and for no longer than one turn of the event loop. */
 const CHUNK_BYTES = 64 * 1024;
 
 /**
  * Standard output, for data only. Lines are gathered into large writes; when the reader has gone
- * (`proglog consume | head`), `onClosed` is called once and later writes are dropped.
+ * (`proglog consume | head`), or what it is written to refuses it (a full disk: then `failure` says
+ * so), `onClosed` is called once and later writes are dropped.
  */
 export class Output {
   readonly #stream: Writable;
@@ -15,15 +17,21 @@ export class Output {
   #unwritten = 0;
   #drained: (() => void)[] = [];
   #closed = false;
+  #failure: ProglogError | undefined;
 
   constructor(stream: Writable, onClosed: () => void) {
     this.#stream = stream;
     stream.on("error", (error: NodeJS.ErrnoException) => {
-      if (error.code !== "EPIPE") throw error;
+      if (this.#closed) return;
       this.#closed = true;
+      if (error.code !== "EPIPE") this.#failure = unwritable(error);
       this.#wakeAll();
       onClosed();
     });
+  }
+
+  get failure(): ProglogError | undefined {
+    return this.#failure;
   }
 
   /** Adds text (as UTF-8) or bytes; at once, so that many small records cost little. */
@@ -79,6 +87,11 @@ export class Output {
     this.#drained = [];
     for (const wake of waiting) wake();
   }
+}
+
+function unwritable(cause: Error): ProglogError {
+  const message = `standard output cannot be written: ${cause.message}`;
+  return new ProglogError("STORAGE_FAILED", message, { cause });
 }
 
 function namesInSnakeCase(value: unknown): unknown {

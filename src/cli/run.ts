@@ -12,7 +12,7 @@ export interface CommonOptions {
 
 /** What a command works with. */
 export interface Context {
-  /** Aborted by the first Ctrl-C or SIGTERM, and when nobody reads standard output any more. */
+  /** Aborted by the first Ctrl-C or SIGTERM, and when standard output takes nothing any more. */
   readonly signal: AbortSignal;
   readonly json: boolean;
   readonly out: Output;
@@ -61,9 +61,10 @@ export async function runWork(host: Host, options: CommonOptions, work: Work): P
     const context = { ...said, signal, json, env, pid, ownsProcess, stdin };
     const exitCode = await work(context);
     await out.flush();
-    return exitCode ?? EXIT.done;
+    return out.failure === undefined ? (exitCode ?? EXIT.done) : report(out.failure);
   } catch (caught) {
     await out.flush();
+    if (out.failure !== undefined) return report(out.failure);
     const isEnd = ProglogError.from(caught).code === "CANCELLED";
     return (isEnd ? endedBy(signal) : undefined) ?? report(caught);
   } finally {

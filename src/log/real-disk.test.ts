@@ -1,7 +1,7 @@
 /** What only the machine's disk does; the rest is in `sim/disk/conformance.test.ts`. */
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
-import { chmod, mkdtemp, readFile, rm, stat } from "node:fs/promises";
+import { chmod, mkdtemp, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
@@ -82,4 +82,17 @@ test("closing waits for what is under way", () =>
     await Promise.all([written, synced, closed]);
     assert.equal(order.at(-1), "close");
     assert.equal((await readFile(path)).length, 3_000_000);
+  }));
+
+test("directories are made with their parents, and where none can be made that is said", () =>
+  withDirectory(async (directory) => {
+    await realDisk.makeDirectory(join(directory, "a", "b", "c"));
+    await realDisk.makeDirectory(join(directory, "a", "b", "c"));
+    assert.deepEqual(await realDisk.list(join(directory, "a", "b")), ["c"]);
+    await writeFile(join(directory, "file"), "");
+    await assert.rejects(realDisk.makeDirectory(join(directory, "file")), { code: "EEXIST" });
+    await assert.rejects(realDisk.makeDirectory(join(directory, "file", "x")), { code: "ENOTDIR" });
+    if (process.platform !== "linux") return;
+    // Node's own `recursive` goes round for ever here.
+    await assert.rejects(realDisk.makeDirectory("/proc/nothing/here"), { code: "ENOENT" });
   }));

@@ -1,4 +1,5 @@
 import * as fs from "node:fs";
+import { dirname } from "node:path";
 import { promisify } from "node:util";
 import { assert } from "../base/index.ts";
 import type { Disk, DiskFile } from "./disk.ts";
@@ -15,6 +16,7 @@ const unlink = promisify(fs.unlink);
 const readdir = promisify(fs.readdir);
 const statfs = promisify(fs.statfs);
 const mkdir = promisify(fs.mkdir);
+const stat = promisify(fs.stat);
 
 const FLAGS = { read: "r", write: "r+", create: "wx+", replace: "w+" } as const;
 // Records are nobody's business but the owner's and the group's.
@@ -26,9 +28,7 @@ export const realDisk: Disk = {
     return new RealFile(path, await open(path, FLAGS[mode], FILE_MODE));
   },
   list: (directory) => readdir(directory),
-  async makeDirectory(directory) {
-    await mkdir(directory, { recursive: true, mode: DIRECTORY_MODE });
-  },
+  makeDirectory,
   rename: (from, to) => rename(from, to),
   unlink: (path) => unlink(path),
   async syncDirectory(directory) {
@@ -46,6 +46,19 @@ export const realDisk: Disk = {
     return bavail * bsize;
   },
 };
+
+/** Step by step: Node's own way of making parents never ends below `/proc`, where nothing can be made. */
+async function makeDirectory(directory: string): Promise<void> {
+  try {
+    await mkdir(directory, DIRECTORY_MODE);
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === "EEXIST" && (await stat(directory)).isDirectory()) return;
+    if (code !== "ENOENT" || dirname(directory) === directory) throw error;
+    await makeDirectory(dirname(directory));
+    await mkdir(directory, DIRECTORY_MODE);
+  }
+}
 
 class RealFile implements DiskFile {
   readonly #path: string;
