@@ -1,4 +1,4 @@
-import { AssertionError, below, encodeBatch, limits, ProglogError } from "../base/index.ts";
+import { AssertionError, below, Deque, encodeBatch, limits, ProglogError } from "../base/index.ts";
 import type {
   AppendAnswer,
   AppendOptions,
@@ -12,7 +12,6 @@ import type {
 } from "../base/index.ts";
 import { refuseEarly } from "./append-loop.ts";
 import { abortError, checkConditions } from "./checks.ts";
-import { Fifo } from "./fifo.ts";
 import { decodeForwardResults, encodeForwardRequest, forwardedBytes } from "./forward-codec.ts";
 import type { ForwardedAppend, ForwardKind, ForwardResult } from "./forward-codec.ts";
 import { checkProducerName } from "./producer-codec.ts";
@@ -93,7 +92,7 @@ interface Waiting {
 export class Forwarder {
   readonly #parts: ForwarderParts;
   readonly #local: LocalAppends;
-  readonly #queue = new Fifo<Waiting>();
+  readonly #queue = new Deque<Waiting>();
   readonly #sessions = new WeakMap<AppendStream, Session>();
   #hasSessions = false;
   #bytes = 0;
