@@ -54,6 +54,10 @@ const COMMANDS: Readonly<Record<string, CommandEntry>> = {
     description: "show who takes part in the gossip, or tell them of an event",
     load: () => import("./commands/members.ts"),
   },
+  smoke: {
+    description: "append a few records and read them back from every server of a cluster",
+    load: () => import("./commands/smoke.ts"),
+  },
   bench: {
     description: "measure a running server with a small load",
     load: () => import("./commands/bench.ts"),
