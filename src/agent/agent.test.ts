@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
@@ -96,6 +96,21 @@ test("what cannot start says why, and lets go of everything it had", async () =>
     await writeFile(meta, later);
     await assert.rejects(startAgent({ ...FREE, dataDir }), { code: "UNSUPPORTED_FORMAT" });
     await assert.rejects(startAgent({ ...FREE, dataDir: meta }), { code: "CONFIGURATION" });
+  });
+});
+
+test("a server that cannot use its certificates or policy leaves its data directory alone", async () => {
+  await withFolder(async (folder) => {
+    const dataDir = join(folder, "data");
+    const missing = join(folder, "missing");
+    const tls = { serverTlsCertFile: missing, serverTlsKeyFile: missing };
+    for (const settings of [tls, { aclPolicyFile: missing }]) {
+      const error = await startAgent({ ...FREE, dataDir, ...settings }).catch(ProglogError.from);
+      assert.ok(error instanceof ProglogError);
+      assert.equal(error.code, "CONFIGURATION");
+      assert.ok(error.message.includes(missing));
+      assert.deepEqual(await readdir(folder), []);
+    }
   });
 });
 

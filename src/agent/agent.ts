@@ -1,3 +1,4 @@
+import { silentObserver } from "../base/index.ts";
 import type { ProglogError } from "../base/index.ts";
 import { Tails } from "../server/index.ts";
 import type { CommitLog } from "../server/index.ts";
@@ -72,6 +73,13 @@ export async function startAgent(
   }
 }
 
+/** Before the data directory is made or touched: who cannot use his certificates leaves no trace. */
+async function checkSecurity(config: AgentConfig): Promise<void> {
+  const { clusterName } = config;
+  const options = { clusterName, logName: LOG_NAME, observer: silentObserver };
+  (await Security.open(config, options)).close();
+}
+
 /** The parts in their order: each needs those before it. */
 async function start(config: AgentConfig, options: AgentOptions, parts: Parts): Promise<Agent> {
   const { signal, disk } = options;
@@ -84,6 +92,7 @@ async function start(config: AgentConfig, options: AgentOptions, parts: Parts): 
   const onFailure = (error: ProglogError): void => status.failed(error);
   let observedLog: ObservedLog | undefined;
   const heard = hearingSyncs(observer, (seconds) => observedLog?.synced(seconds));
+  await checkSecurity(config);
   const data = await openDataLog(config, { observer: heard, disk, onFailure, ...startsAs(config) });
   parts.started(() => data.close());
   status.opened(data);
