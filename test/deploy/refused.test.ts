@@ -36,6 +36,7 @@ const REFUSED: readonly (readonly [values: string, set: string, said: RegExp])[]
   // Contradictions.
   ["nodeport", "tls.insecure=false", /tls\.mode: disabled .*: accept that by tls\.insecure=true/],
   ["default", "tls.insecure=true", /tls\.insecure: true contradicts tls\.mode csi: take it out/],
+  ["default", "tls.shared=true", /tls\.shared: true is for tls\.mode certificates and secret/],
   ["nodeport", "acl.policy=p", /acl: without TLS nobody can say who he is/],
   ["default", "acl.existingConfigMap=x", /acl: .* both given: take one of them out/],
   ["default", "cluster.bootstrapExpect=5", /cluster\.bootstrapExpect: 5 .* only 3: lower it/],

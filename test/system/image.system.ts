@@ -130,7 +130,7 @@ describe("the image", needsContainers, () => {
     });
   }
 
-  test("three are one log, through kills, new addresses, an outage of all and an empty disk", async () => {
+  test("three are one log, through kills, new addresses, an outage of all and an empty disk", () => {
     containers.must("podman", "network", "create", NETWORK);
     for (const name of NAMES) start(name);
     untilWhole(3);

@@ -55,6 +55,9 @@ Each guard is one sentence that says what is wrong and what to do.
 {{- if and $tls.existingSecret (ne $tls.mode "secret") -}}
 {{- fail (printf "tls.existingSecret is given, and tls.mode is %s, which would leave it unread: set tls.mode to secret, or take tls.existingSecret out" $tls.mode) -}}
 {{- end -}}
+{{- if and $tls.shared (not (has $tls.mode (list "certificates" "secret"))) -}}
+{{- fail (printf "tls.shared: true is for tls.mode certificates and secret, and the mode is %s: take it out" $tls.mode) -}}
+{{- end -}}
 {{- if and (eq $tls.mode "disabled") (not $tls.insecure) -}}
 {{- fail "tls.mode: disabled lets whoever reaches the port read and write everything: accept that by tls.insecure=true, or choose csi, certificates or secret" -}}
 {{- end -}}
@@ -75,7 +78,7 @@ Each guard is one sentence that says what is wrong and what to do.
 {{- if and (has $mode (list "loadBalancer" "tlsRoute")) (not $external.domain) -}}
 {{- fail (printf "externalAccess.domain: mode %s tells clients that pod N is at <pod>.<domain>: give the domain" $mode) -}}
 {{- end -}}
-{{- if and $external.domain (not (has $mode (list "loadBalancer" "tlsRoute"))) -}}
+{{- if and $external.domain (not (has $mode (list "loadBalancer" "tlsRoute" "metacontroller"))) -}}
 {{- fail (printf "externalAccess.domain is given, and mode %s does not use it: set externalAccess.mode to loadBalancer or tlsRoute, or take the domain out" $mode) -}}
 {{- end -}}
 {{- if and $external.nodePort.host (ne $mode "nodePort") -}}

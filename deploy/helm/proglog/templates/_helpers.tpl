@@ -70,6 +70,8 @@ app.kubernetes.io/component: smoke
 $(POD_NAME).{{ $external.domain }}:{{ $external.tlsRoute.port }}
 {{- else if eq $external.mode "loadBalancer" -}}
 $(POD_NAME).{{ $external.domain }}:{{ $external.loadBalancer.port }}
+{{- else if and (eq $external.mode "metacontroller") $external.domain -}}
+$(POD_NAME).{{ $external.domain }}:{{ .Values.ports.rpc }}
 {{- else if eq $external.mode "nodePort" -}}
 {{ $external.nodePort.host }}:{{ div (int $external.nodePort.basePort) 10 }}$(POD_INDEX)
 {{- end -}}

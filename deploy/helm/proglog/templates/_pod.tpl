@@ -58,7 +58,7 @@
 - name: PROGLOG_INSECURE
   value: "true"
 {{- else }}
-{{- $file := ternary "tls" "$(POD_NAME)" (eq $tls.mode "csi") }}
+{{- $file := ternary "tls" "$(POD_NAME)" (or (eq $tls.mode "csi") $tls.shared) }}
 # One certificate for both sides; a peer is who the URI in it says. Replaced files are read again.
 - name: PROGLOG_SERVER_TLS_CERT_FILE
   value: /etc/proglog/tls/{{ $file }}.crt
@@ -66,6 +66,10 @@
   value: /etc/proglog/tls/{{ $file }}.key
 - name: PROGLOG_SERVER_TLS_CA_FILE
   value: /etc/proglog/tls/ca.crt
+{{- if $tls.shared }}
+- name: PROGLOG_PEER_TLS_SHARED
+  value: "true"
+{{- end }}
 {{- end }}
 {{- if include "proglog.hasPolicy" . }}
 - name: PROGLOG_ACL_POLICY_FILE
@@ -99,6 +103,10 @@ csi:
     csi.cert-manager.io/duration: {{ $tls.duration }}
     csi.cert-manager.io/renew-before: {{ $tls.renewBefore }}
     csi.cert-manager.io/fs-group: "65532"
+{{- else if and (eq $tls.mode "certificates") $tls.shared -}}
+secret:
+  secretName: {{ $name }}-tls
+  defaultMode: 0440
 {{- else if eq $tls.mode "certificates" -}}
 projected:
   defaultMode: 0440
