@@ -105,7 +105,9 @@ test("a server that cannot use its certificates or policy leaves its data direct
     const missing = join(folder, "missing");
     const tls = { serverTlsCertFile: missing, serverTlsKeyFile: missing };
     for (const settings of [tls, { aclPolicyFile: missing }]) {
-      const error = await startAgent({ ...FREE, dataDir, ...settings }).catch((caught: unknown) => ProglogError.from(caught));
+      const error = await startAgent({ ...FREE, dataDir, ...settings }).catch((caught: unknown) =>
+        ProglogError.from(caught),
+      );
       assert.ok(error instanceof ProglogError);
       assert.equal(error.code, "CONFIGURATION");
       assert.ok(error.message.includes(missing));
