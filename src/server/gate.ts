@@ -77,6 +77,16 @@ export class Gate {
     return error;
   }
 
+  /**
+   * Asks again when the request of a call has come, which may be long after its headers. Nothing was
+   * done by then.
+   */
+  lateRefusal(caller: Caller, permission: Permission, method: string): ProglogError | undefined {
+    const error = caller.refusal(permission, this.#log);
+    if (error !== undefined) this.#tell("revoked", caller, method, error);
+    return error;
+  }
+
   /** Asks again for a guest at each change of permissions, until the result is called. */
   receive(guest: Guest): () => void {
     this.#guests.add(guest);
@@ -100,7 +110,8 @@ export class Gate {
       if (error === undefined) continue;
       this.#guests.delete(guest);
       this.#tell("revoked", guest.caller, guest.method, error);
-      guest.revoke(error);
+      // What of it was appended by then is not known here.
+      guest.revoke(new ProglogError(error.code, error.message));
     }
   }
 

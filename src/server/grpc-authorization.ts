@@ -1,6 +1,6 @@
 import { constants } from "node:http2";
 import { ServerInterceptingCall, status } from "@grpc/grpc-js";
-import type { ServerInterceptingCallInterface, ServerInterceptor } from "@grpc/grpc-js";
+import type { Metadata, ServerInterceptingCallInterface, ServerInterceptor } from "@grpc/grpc-js";
 import { toServiceError } from "../api/index.ts";
 import { limits } from "../base/index.ts";
 import type { ProglogError } from "../base/index.ts";
@@ -18,12 +18,16 @@ export function authorizing(gate: Gate, connections: GrpcConnections): ServerInt
     const permission = permissionOfMethod(path);
     const refusal = gate.refusal(beginning?.caller, permission, path);
     if (refusal !== undefined) return new RefusedCall(call, refusal);
-    if (beginning?.caller === undefined || !(requestStream || responseStream)) {
+    if (beginning?.caller === undefined || permission === undefined || permission.length === 0) {
       return call as unknown as ServerInterceptingCall;
     }
     const { caller, stream } = beginning;
+    if (!(requestStream || responseStream)) {
+      const refusal = (): ProglogError | undefined => gate.lateRefusal(caller, permission, path);
+      return new LateCall(call, refusal, !permission.includes("produce"));
+    }
     return new GuestCall(call, stream, (revoke) =>
-      gate.receive({ caller, permission: permission ?? [], method: path, revoke }),
+      gate.receive({ caller, permission, method: path, revoke }),
     );
   };
 }
@@ -55,6 +59,62 @@ class RefusedCall extends ServerInterceptingCall {
   override start(): void {
     this.#next.start(DEAF);
     this.#next.sendStatus(statusOf(this.#refusal));
+  }
+}
+
+/**
+ * A call of one request, which may come when its caller may not any more; and so may the record that
+ * it asks for, when it waits for one. What was appended is answered.
+ */
+class LateCall extends ServerInterceptingCall {
+  readonly #next: ServerInterceptingCallInterface;
+  readonly #refusal: () => ProglogError | undefined;
+  readonly #onlyReads: boolean;
+  #isRefused = false;
+
+  constructor(
+    next: ServerInterceptingCallInterface,
+    refusal: () => ProglogError | undefined,
+    onlyReads: boolean,
+  ) {
+    super(next);
+    this.#next = next;
+    this.#refusal = refusal;
+    this.#onlyReads = onlyReads;
+  }
+
+  override start(listener: Listener): void {
+    this.#next.start({
+      onReceiveMetadata: (metadata) => listener.onReceiveMetadata(metadata),
+      onReceiveMessage: (message) => {
+        if (!this.#refuses()) listener.onReceiveMessage(message);
+      },
+      onReceiveHalfClose: () => {
+        if (!this.#isRefused) listener.onReceiveHalfClose();
+      },
+      onCancel: () => listener.onCancel(),
+    });
+  }
+
+  override sendMetadata(metadata: Metadata): void {
+    this.#next.sendMetadata(metadata);
+  }
+
+  override sendMessage(message: Buffer, callback: () => void): void {
+    if (this.#onlyReads && this.#refuses()) return;
+    this.#next.sendMessage(message, callback);
+  }
+
+  override sendStatus(sent: Status): void {
+    if (!this.#isRefused) this.#next.sendStatus(sent);
+  }
+
+  #refuses(): boolean {
+    const refusal = this.#refusal();
+    if (refusal === undefined) return false;
+    this.#isRefused = true;
+    this.#next.sendStatus(statusOf(refusal));
+    return true;
   }
 }
 

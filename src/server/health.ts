@@ -7,6 +7,8 @@ type WatchCall = ServerWritableStream<{ service: string }, { status: string }>;
 /** "" is the server as a whole. */
 const SERVICES = ["", LOG_SERVICE];
 
+const UNKNOWN = Object.freeze({ service: "?" });
+
 /**
  * `grpc.health.v1.Health`. Watching is ours, since the library keeps every name that was ever
  * watched and does not end its streams when a server wants to stop.
@@ -47,6 +49,8 @@ export class Health {
   }
 
   #watch(call: WatchCall): void {
+    // It is asked by anybody, and kept for as long as he likes: a name that is none is not kept.
+    if (!SERVICES.includes(call.request.service)) call.request = UNKNOWN;
     this.#watchers.add(call);
     call.on("cancelled", () => this.#watchers.delete(call));
     this.#tell(call);

@@ -39,6 +39,7 @@ export async function consumeOne(context: GatewayContext, exchange: Exchange): P
   );
   const { span } = exchange.call;
   const json = await readRecord(context.log, offset, () => exchange.signal, encodeBookRecord, span);
+  exchange.throwIfRevoked();
   exchange.answer(200, JSON_TYPE, json);
 }
 

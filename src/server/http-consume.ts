@@ -29,6 +29,7 @@ export async function consumeRecords(context: GatewayContext, exchange: Exchange
   const maxRecords = follow ? limit : await countUntilEnd(log, offset, limit, exchange);
   if (offset < log.lowestOffset) throw offsetOutOfRange(offset, log);
   if (exchange.response.destroyed) return;
+  exchange.throwIfRevoked();
 
   if (method === "HEAD" || (maxRecords === 0 && !follow)) {
     exchange.startStream(STREAM_TYPES[kind]);
@@ -40,7 +41,7 @@ export async function consumeRecords(context: GatewayContext, exchange: Exchange
   });
   stream.follow(tails, { offset, maxRecords });
   context.streams.add(stream);
-  exchange.stream = stream;
+  exchange.follows(stream);
   exchange.startStream(STREAM_TYPES[kind]);
 }
 

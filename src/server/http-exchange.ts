@@ -43,8 +43,6 @@ export class Exchange {
    * failure of a POST carries `proglog-not-appended`.
    */
   proposed = false;
-  /** What the answer is, when it has no end of its own. */
-  stream: OpenStream | undefined;
   /** Who asks, where that is asked. */
   origin: AppendOrigin | undefined;
   /** Sent with every answer. */
@@ -56,6 +54,10 @@ export class Exchange {
   /** The client waits for a word before it sends its body. */
   #awaitsContinue: boolean;
   #bodyRefused = false;
+  /** What the answer is, when it has no end of its own. */
+  #stream: OpenStream | undefined;
+  /** Why its client may not be answered any more. */
+  #revoked: ProglogError | undefined;
 
   constructor(
     host: ExchangeHost,
@@ -91,6 +93,7 @@ export class Exchange {
         this.response.writeContinue();
       }
       const body = await bodies.read(this.request, tooLarge);
+      this.throwIfRevoked();
       this.call.received(body.length);
       return body;
     } catch (error) {
@@ -145,10 +148,21 @@ export class Exchange {
     this.response.flushHeaders();
   }
 
+  /** The answer goes on from here until the client leaves, the stream ends, or `revoke`. */
+  follows(stream: OpenStream): void {
+    this.#stream = stream;
+  }
+
+  /** After each wait that a client can draw out, and before what he asked for is done. */
+  throwIfRevoked(): void {
+    if (this.#revoked !== undefined) throw this.#revoked;
+  }
+
   /** Ends an answer that goes on, and cuts it when its reader does not read that. */
   revoke(error: ProglogError): void {
-    if (this.stream === undefined) return;
-    this.stream.stop(error);
+    this.#revoked = error;
+    if (this.#stream === undefined) return;
+    this.#stream.stop(error);
     const timer = setTimeout(() => this.response.destroy(), limits.revokedLingerMs);
     this.response.once("close", () => clearTimeout(timer));
   }
