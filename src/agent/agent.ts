@@ -104,8 +104,11 @@ async function start(config: AgentConfig, options: AgentOptions, parts: Parts): 
     security.close();
     return Promise.resolve();
   });
-  const { timing } = options;
-  const cluster = await Cluster.start(data, { security, status, observer, onFailure, timing });
+  const cluster = await Cluster.start(data, {
+    ...{ security, status, observer, onFailure },
+    expect: config.bootstrapExpect,
+    timing: options.timing,
+  });
   parts.started(() => cluster.close());
   const { replica } = cluster;
   if (cluster.isAlone) await replica.setRetention(config);
@@ -167,7 +170,7 @@ async function start(config: AgentConfig, options: AgentOptions, parts: Parts): 
  * Whether a server has others, and what it does where nothing is yet: told to look for others and not
  * to make a cluster, it waits to be taken into theirs.
  */
-function startsAs({ startJoinAddrs, bootstrap }: AgentConfig) {
+function startsAs({ startJoinAddrs, bootstrap, bootstrapExpect }: AgentConfig) {
   const hasOthers = startJoinAddrs.length > 0;
-  return { hasOthers, waitsIfNew: hasOthers && !bootstrap };
+  return { hasOthers, waitsIfNew: (hasOthers || bootstrapExpect > 0) && !bootstrap };
 }

@@ -1,22 +1,30 @@
 import { membersOf } from "../base/index.ts";
 import type { Observer, ProglogError } from "../base/index.ts";
+import type { DataDirectory } from "../log/index.ts";
 import type { Membership } from "../membership/index.ts";
 import type { Replica, ReplicaTiming } from "../replica/index.ts";
+import { initialConfiguration } from "../replica/index.ts";
+import { Bootstrapper } from "./bootstrapper.ts";
 import type { DataLog } from "./data-log.ts";
 import { startReplica } from "./data-log.ts";
 import { handOver } from "./hand-over.ts";
 import { Links } from "./links.ts";
-import { PeerAddresses } from "./peer-addresses.ts";
+import { PeerAddresses, replicasSeen } from "./peer-addresses.ts";
 import { Reconciler } from "./reconciler.ts";
 import { Removals } from "./removals.ts";
 import type { Security } from "./security.ts";
 import { Standing } from "./standing.ts";
 import type { Status } from "./status.ts";
 
+/** In the data directory: what this server has said about a cluster that is to be made. */
+const BOOTSTRAP_FILE = "bootstrap.json";
+
 /** The name of the one log that there is. */
 export const LOG_NAME = "default";
 
 export interface ClusterOptions {
+  /** For how many servers this one waits to make a cluster with; 0: for none. */
+  readonly expect: number;
   readonly security: Security;
   readonly status: Status;
   readonly observer: Observer;
@@ -32,6 +40,8 @@ export class Cluster {
   readonly #addresses: PeerAddresses;
   readonly #status: Status;
   readonly #observer: Observer;
+  #membership: Membership | undefined;
+  #bootstrapper: Bootstrapper | undefined;
   #reconciler: Reconciler | undefined;
   #standing: Standing | undefined;
 
@@ -57,6 +67,7 @@ export class Cluster {
         this.#reconciler?.answered(member, answer);
       },
       refuses: (hello) => removals.refuses(hello),
+      whenFree: async (join) => (await this.#bootstrapper?.whenFree(join)) ?? false,
     });
   }
 
@@ -76,11 +87,35 @@ export class Cluster {
         peers: links.peers,
         ...{ observer, timing },
       });
-      return new Cluster(data, options, { replica, links, addresses });
+      const cluster = new Cluster(data, options, { replica, links, addresses });
+      cluster.#bootstrapper = await cluster.#openBootstrapper(data.directory, options);
+      return cluster;
     } catch (error) {
       await links.close();
       throw error;
     }
+  }
+
+  #openBootstrapper(
+    directory: DataDirectory,
+    { expect, observer, onFailure }: ClusterOptions,
+  ): Promise<Bootstrapper> {
+    const { replica, links } = this;
+    const { name, replicaId } = directory.meta;
+    return Bootstrapper.open({
+      own: { name, replicaId },
+      ...{ expect, observer, onFailure, calls: links.calls },
+      seen: () => (this.#membership === undefined ? [] : replicasSeen(this.#membership)),
+      hasState: () => directory.meta.clusterId !== "" || replica.status.lastIndex > 0,
+      store: {
+        load: () => directory.readSmallFile(BOOTSTRAP_FILE),
+        save: (bytes) => directory.replaceSmallFile(BOOTSTRAP_FILE, bytes),
+      },
+      adopt: async (proposal) => {
+        if (directory.meta.clusterId === "") await links.join(proposal.clusterId);
+        await replica.begin(initialConfiguration(proposal));
+      },
+    });
   }
 
   /** The only one who takes part. */
@@ -92,7 +127,9 @@ export class Cluster {
   /** Gossip tells where the others are, and who is new. */
   begin(membership: Membership, rpcAddress: string): void {
     const { replica, links } = this;
+    this.#membership = membership;
     this.#addresses.begin(membership, rpcAddress);
+    this.#bootstrapper?.begin();
     this.#reconciler = new Reconciler({ replica, membership, links, observer: this.#observer });
     this.#standing = new Standing(replica, this.#replicaId, (reason) =>
       this.#status.stands(reason),
@@ -101,6 +138,7 @@ export class Cluster {
 
   /** Lets nobody in any more, and another one lead. */
   async retire(): Promise<void> {
+    await this.#bootstrapper?.close();
     await this.#reconciler?.close();
     this.#standing?.close();
     await handOver(this.replica, this.#replicaId);
@@ -108,6 +146,7 @@ export class Cluster {
 
   /** Answers what has begun, then is silent. */
   async close(): Promise<void> {
+    await this.#bootstrapper?.close();
     await this.#reconciler?.close();
     this.#standing?.close();
     await this.replica.close();

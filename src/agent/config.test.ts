@@ -6,14 +6,7 @@ import { test } from "node:test";
 import { ProglogError } from "../base/index.ts";
 import { completeConfig, loadConfig } from "./config.ts";
 import type { ConfigSources } from "./config.ts";
-import {
-  defaultNodeName,
-  keyOf,
-  labelOf,
-  SETTINGS,
-  UNSUPPORTED_SETTINGS,
-  variableOf,
-} from "./settings.ts";
+import { defaultNodeName, keyOf, labelOf, SETTINGS, variableOf } from "./settings.ts";
 
 /** Loads with a configuration file of this content. */
 async function loadWithFile(name: string, content: string, sources: ConfigSources = {}) {
@@ -65,7 +58,7 @@ test("each source overrules the ones before it", async () => {
 test("every setting is known by its flag, its variable and its key", () => {
   assert.equal(keyOf("aclModelFile"), "acl-model-file");
   assert.equal(variableOf("httpAllowOrigin"), "PROGLOG_HTTP_ALLOW_ORIGIN");
-  const keys = [...Object.keys(SETTINGS), ...UNSUPPORTED_SETTINGS].map(keyOf);
+  const keys = Object.keys(SETTINGS).map(keyOf);
   const book = (
     "data-dir node-name bind-addr rpc-port start-join-addrs bootstrap acl-model-file " +
     "acl-policy-file server-tls-cert-file server-tls-key-file server-tls-ca-file " +
@@ -191,12 +184,15 @@ test("sizes, durations, switches, lists and addresses are read as people write t
   assert.equal((await read({ advertiseRpcAddr: "a.example:1" })).advertiseRpcAddr, "a.example:1");
 });
 
-test("what this version lacks is refused, never ignored", async () => {
+test("a cluster is made in one way, and by servers that can find each other", async () => {
   const env = { PROGLOG_BOOTSTRAP_EXPECT: "3" };
-  assert.match(
-    await refusal(loadConfig({ env })),
-    /^PROGLOG_BOOTSTRAP_EXPECT is not supported yet/,
-  );
+  assert.match(await refusal(loadConfig({ env })), /without --start-join-addrs/);
+  const flags = { startJoinAddrs: "127.0.0.1:1", bootstrap: true };
+  assert.match(await refusal(loadConfig({ env, flags })), /give one of them/);
+  const config = await loadConfig({ env, flags: { startJoinAddrs: "127.0.0.1:1" } });
+  assert.equal(config.bootstrapExpect, 3);
+  await refusal(loadConfig({ flags: { bootstrapExpect: "three" } }));
+  await loadConfig({ flags: { bootstrapExpect: 1 } });
   // Empty asks for nothing.
   await loadWithFile("c.yaml", 'bootstrap-expect: ""\nacl-model-file: ""\n');
 });

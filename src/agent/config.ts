@@ -1,7 +1,7 @@
 import { readFile, stat } from "node:fs/promises";
 import { parse as parseYaml } from "yaml";
 import { limits, ProglogError } from "../base/index.ts";
-import { keyOf, SETTINGS, UNSUPPORTED_SETTINGS, variableOf } from "./settings.ts";
+import { keyOf, SETTINGS, variableOf } from "./settings.ts";
 import type { AgentConfig, SettingName } from "./settings.ts";
 import { nearest } from "./suggest.ts";
 import { isLoopback, parseAddress } from "./values.ts";
@@ -48,7 +48,7 @@ const NEEDS: readonly (readonly [SettingName, SettingName])[] = [
 ];
 
 const NAMES = Object.keys(SETTINGS) as SettingName[];
-const ALL_NAMES: readonly string[] = [...NAMES, ...UNSUPPORTED_SETTINGS];
+const ALL_NAMES: readonly string[] = NAMES;
 
 /** One value as it was given, and what the person who gave it calls it. */
 interface Given {
@@ -183,7 +183,6 @@ function finish(
   defaults: Partial<AgentConfig>,
   problems: string[],
 ): AgentConfig {
-  refuseUnsupported(given, problems);
   const config: Record<string, unknown> = {};
   for (const name of NAMES) {
     const { schema, fallback } = SETTINGS[name];
@@ -202,14 +201,6 @@ function finish(
   if (problems.length === 0) checkTogether(config as unknown as AgentConfig, problems);
   if (problems.length > 0) throw new ProglogError("CONFIGURATION", problems.join("\n"));
   return config as unknown as AgentConfig;
-}
-
-function refuseUnsupported(given: ReadonlyMap<string, Given>, problems: string[]): void {
-  for (const name of UNSUPPORTED_SETTINGS) {
-    const from = given.get(name);
-    if (from === undefined || isEmpty(from.value)) continue;
-    problems.push(`${from.calledBy} is not supported yet in this version: leave it out`);
-  }
 }
 
 /** What no single value can tell. */
@@ -236,6 +227,18 @@ function checkTogether(config: AgentConfig, problems: string[]): void {
         "--gossip-key (head -c 32 /dev/urandom | base64)",
     );
   }
+  if (config.bootstrap && config.bootstrapExpect > 0) {
+    problems.push(
+      "--bootstrap makes a cluster of one at once, and --bootstrap-expect one together with " +
+        "others: give one of them",
+    );
+  }
+  if (config.bootstrapExpect > 1 && config.startJoinAddrs.length === 0) {
+    problems.push(
+      `--bootstrap-expect ${config.bootstrapExpect} without --start-join-addrs: the others would ` +
+        "not be found",
+    );
+  }
   if (config.httpPort !== 0 && config.httpPort === config.rpcPort) {
     problems.push(
       `--http-port and --rpc-port are both ${config.rpcPort}: the RPC port answers HTTP too, ` +
@@ -247,10 +250,6 @@ function checkTogether(config: AgentConfig, problems: string[]): void {
 function didYouMean(word: string, known: Iterable<string>): string {
   const meant = nearest(word, known);
   return meant === undefined ? "" : ` (did you mean ${meant}?)`;
-}
-
-function isEmpty(value: unknown): boolean {
-  return value === "" || (Array.isArray(value) && value.length === 0);
 }
 
 function nonEmpty(value: string | undefined): string | undefined {

@@ -149,6 +149,7 @@ function tagsOf(config: AgentConfig, facts: ServerFacts): Tags {
     [TAG.rpcAddress]: facts.rpcAddress,
     ...(facts.httpAddress === "" ? {} : { [TAG.httpAddress]: facts.httpAddress }),
     ...(advertiseExternalAddr === "" ? {} : { [TAG.externalAddress]: advertiseExternalAddr }),
+    ...(config.bootstrapExpect === 0 ? {} : { [TAG.expect]: String(config.bootstrapExpect) }),
     ...(config.fsync === "always" ? {} : { [TAG.fsync]: config.fsync }),
   };
 }

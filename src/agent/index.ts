@@ -35,13 +35,6 @@ export {
   startReplica,
 } from "./data-log.ts";
 export { letHeapGrow } from "./heap.ts";
-export {
-  type AgentConfig,
-  keyOf,
-  type Setting,
-  type SettingName,
-  SETTINGS,
-  UNSUPPORTED_SETTINGS,
-} from "./settings.ts";
+export { type AgentConfig, keyOf, type Setting, type SettingName, SETTINGS } from "./settings.ts";
 export { parseAddress } from "./values.ts";
 export { IpcClient, type IpcMember } from "../transport/index.ts";

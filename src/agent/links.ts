@@ -35,6 +35,8 @@ export interface LinksOptions {
 export interface LinksHandler {
   /** Somebody was asked who he is: he lets us in, or says why not. */
   answered(member: ConfigurationMember, answer: HelloAnswer): void;
+  /** Comes into a cluster, unless this server's word binds it to another; false: it does. */
+  readonly whenFree: (join: () => Promise<void>) => Promise<boolean>;
   /** What stands against somebody who says hello. */
   refuses(hello: Hello): Refused | undefined;
 }
@@ -56,8 +58,6 @@ export class Links implements AsyncDisposable {
   #replica: Replica | undefined;
   #handler: LinksHandler | undefined;
   #joining: Promise<void> | undefined;
-  /** Whether a leader's word is enough to come into its cluster. */
-  mayJoin: () => boolean = () => true;
 
   constructor(options: LinksOptions) {
     this.#options = options;
@@ -151,9 +151,12 @@ export class Links implements AsyncDisposable {
       this.#replica?.receive(message);
       return;
     }
-    if (!isFromLeader(message) || !this.mayJoin()) return;
-    return this.join(hello.from.clusterId).then(
-      () => this.#replica?.receive(message),
+    const whenFree = this.#handler?.whenFree;
+    if (whenFree === undefined || !isFromLeader(message)) return;
+    return whenFree(() => this.join(hello.from.clusterId)).then(
+      (hasJoined) => {
+        if (hasJoined) this.#replica?.receive(message);
+      },
       (error: unknown) => this.#options.onFailure(ProglogError.from(error, "STORAGE_FAILED")),
     );
   }

@@ -1,4 +1,5 @@
 import type { ConfigurationMember } from "../base/index.ts";
+import { replicaOf } from "../membership/index.ts";
 import type { Membership } from "../membership/index.ts";
 import type { PeerDescription } from "../replica/index.ts";
 import type { PeerAddress } from "../transport/index.ts";
@@ -11,12 +12,25 @@ export const TAG = {
   rpcAddress: "rpc_addr",
   httpAddress: "http_addr",
   externalAddress: "external_addr",
+  /** `--bootstrap-expect`, for people to see: who makes a cluster asks. */
+  expect: "expect",
   /** `relaxed`, or absent. */
   fsync: "fsync",
 } as const;
 
 /** Of `TAG.role`: takes part in Raft, or would like to. */
 export const REPLICA_ROLE = "replica";
+
+const NAMED = { role: TAG.role, isRole: REPLICA_ROLE, replicaId: TAG.replicaId };
+
+/** The other servers that gossip calls alive. */
+export function replicasSeen(membership: Membership): readonly ConfigurationMember[] {
+  return membership
+    .members()
+    .filter(({ status, name }) => status === "alive" && name !== membership.name)
+    .map((member) => replicaOf(member, NAMED))
+    .filter((replica) => replica !== undefined);
+}
 
 /**
  * Where the other servers are now. Who takes part is written down by name; addresses come and go with

@@ -1,13 +1,11 @@
 import { limits, membersOf, ProglogError, systemClock } from "../base/index.ts";
 import type { Clock, ConfigurationMember, Observer } from "../base/index.ts";
-import { candidates, nextStep, replicaOf } from "../membership/index.ts";
+import { candidates, nextStep } from "../membership/index.ts";
 import type { Membership, ReconcileStep } from "../membership/index.ts";
 import type { Replica } from "../replica/index.ts";
 import type { HelloAnswer } from "../transport/index.ts";
 import type { Links } from "./links.ts";
-import { REPLICA_ROLE, TAG } from "./peer-addresses.ts";
-
-const NAMED = { role: TAG.role, isRole: REPLICA_ROLE, replicaId: TAG.replicaId };
+import { replicasSeen } from "./peer-addresses.ts";
 
 export interface ReconcilerParts {
   readonly replica: Replica;
@@ -74,11 +72,7 @@ export class Reconciler implements AsyncDisposable {
   }
 
   get #seen(): readonly ConfigurationMember[] {
-    return this.#parts.membership
-      .members()
-      .filter(({ status, name }) => status === "alive" && name !== this.#parts.membership.name)
-      .map((member) => replicaOf(member, NAMED))
-      .filter((replica) => replica !== undefined);
+    return replicasSeen(this.#parts.membership);
   }
 
   #hasOpenEnds(): boolean {

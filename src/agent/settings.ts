@@ -34,6 +34,8 @@ export interface AgentConfig {
   readonly aclPolicyFile: string;
   readonly aclAudit: "denied" | "all";
   readonly bootstrap: boolean;
+  /** 0: no cluster is made together with others. */
+  readonly bootstrapExpect: number;
   /** Empty: the address that is listened on. */
   readonly advertiseRpcAddr: string;
   readonly advertiseHttpAddr: string;
@@ -203,9 +205,16 @@ export const SETTINGS: { readonly [Name in SettingName]: Setting<AgentConfig[Nam
     fallback: () => "denied",
   },
   bootstrap: {
-    description: "make a cluster of one (what a single server does anyway)",
+    description:
+      "make a cluster of one, which others join (what a server without others does anyway)",
     schema: values.flag,
     fallback: () => false,
+  },
+  bootstrapExpect: {
+    argument: "<number>",
+    description: "make one cluster together with others, once so many expect the same; 0: off",
+    schema: values.count(limits.bootstrapExpectMax),
+    fallback: () => 0,
   },
   advertiseRpcAddr: {
     argument: "<host:port>",
@@ -334,12 +343,6 @@ export const SETTINGS: { readonly [Name in SettingName]: Setting<AgentConfig[Nam
     fallbackText: "none",
   },
 };
-
-/**
- * Settings of the full system whose function this version lacks. Refused when given a value: whoever
- * asks for something must not be served without.
- */
-export const UNSUPPORTED_SETTINGS: readonly string[] = ["bootstrapExpect"];
 
 /** `dataDir` → `data-dir`: the key in a file, and with two hyphens the flag. */
 export function keyOf(name: string): string {

@@ -38,6 +38,14 @@ export const ratio: ValueSchema<number | "auto"> = value(
     return typeof number === "number" && number >= 0 && number <= 1 ? number : undefined;
   },
 );
+/** How many; nothing, the empty text, is 0. */
+export function count(max: number): ValueSchema<number> {
+  return value(`a number from 0 to ${max}`, (given) => {
+    const number = given === "" ? 0 : wholeNumber(given);
+    return number !== undefined && number <= max ? number : undefined;
+  });
+}
+
 /** Or nothing: the empty text. */
 export const dnsLabel: ValueSchema<string> = text(
   "a DNS label: up to 63 lower-case letters, digits and hyphens, no hyphen at either end",

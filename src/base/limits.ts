@@ -117,6 +117,11 @@ export const raftInboxMax = 4_096;
 export const readIndexTimeoutMs = 5_000;
 /** A replica of a known name may be replaced by another when it was silent for so long. */
 export const replacedSilentMs = 10_000;
+/** Servers that wait to become a cluster look for each other so often, and wait so long for an answer. */
+export const bootstrapPauseMs = 300;
+export const bootstrapCallTimeoutMs = 2_000;
+/** Servers that a cluster may be made of; more are let in later. */
+export const bootstrapExpectMax = 99;
 /** Servers that do not vote yet are looked at so often, to let them in or to let them vote. */
 export const reconcileIntervalMs = 200;
 /** A learner is let vote only when it was heard of in this time. */

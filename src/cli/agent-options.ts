@@ -1,6 +1,6 @@
 import { Option } from "commander";
 import type { Command } from "commander";
-import { keyOf, SETTINGS, UNSUPPORTED_SETTINGS } from "../agent/index.ts";
+import { keyOf, SETTINGS } from "../agent/index.ts";
 import type { Setting } from "../agent/index.ts";
 
 /** Adds a flag for each of an agent's settings, from their one table. */
@@ -20,9 +20,6 @@ export function addAgentOptions(
     if (LISTS.includes(argument)) option.argParser(joinLists);
     command.addOption(option);
   }
-  for (const name of UNSUPPORTED_SETTINGS) {
-    command.addOption(new Option(`--${keyOf(name)} <value>`).hideHelp());
-  }
 }
 
 /** What follows the flags of settings that are lists. */
@@ -34,6 +31,6 @@ function joinLists(value: string, before: string | undefined): string {
 
 /** What was given for settings, without the flags that are the command line's own. */
 export function settingFlags(options: Readonly<Record<string, unknown>>): Record<string, unknown> {
-  const names = new Set([...Object.keys(SETTINGS), ...UNSUPPORTED_SETTINGS]);
+  const names = new Set(Object.keys(SETTINGS));
   return Object.fromEntries(Object.entries(options).filter(([name]) => names.has(name)));
 }

@@ -32,14 +32,14 @@ describe("the command line", () => {
     }
   });
 
-  test("a wrong setting is a configuration error, and so is what this version lacks", async () => {
-    const args = ["agent", "--rpc-port", "x", "--bootstrap-expect", "3"];
+  test("a wrong setting is a configuration error", async () => {
+    const args = ["agent", "--rpc-port", "x", "--bootstrap-expect", "many"];
     const { code, stdout, stderr } = await runCli(args, { env: { PROGLOG_HTPP_PORT: "1" } });
     assert.deepEqual({ code, stdout }, { code: 78, stdout: "" });
     assert.deepEqual(stderr.trimEnd().split("\n"), [
       "proglog: there is no setting PROGLOG_HTPP_PORT (did you mean PROGLOG_HTTP_PORT?)",
-      "proglog: --bootstrap-expect is not supported yet in this version: leave it out",
       'proglog: --rpc-port: "x" is not a port: 0 to 65535',
+      'proglog: --bootstrap-expect: "many" is not a number from 0 to 99',
     ]);
     const json = await runCli(["dev", "--replicas", "3", "--json"]);
     assert.equal(json.code, 78);

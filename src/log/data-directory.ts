@@ -14,8 +14,8 @@ import { realDisk } from "./real-disk.ts";
 const META_FILE = "meta.json";
 /** The same, until the first start has made the log. */
 const UNFINISHED_META_FILE = "meta.json.tmp";
-/** What takes the place of the identity when the directory comes into a cluster. */
-const NEXT_META_FILE = "meta.json.next";
+/** What takes the place of a small file, in one step. */
+const NEXT = ".next";
 const LOGS = "logs";
 const DEFAULT_LOG = "default";
 const LOG_NAME = /^[a-z0-9][a-z0-9._-]{0,127}$/;
@@ -49,6 +49,10 @@ export interface DataDirectory extends AsyncDisposable {
   readonly disk: Disk;
   /** Where a log of this name is kept. The one named "default" is there already. */
   logDirectory(name: string): string;
+  /** A small file beside the identity; undefined when there is none. */
+  readSmallFile(name: string): Promise<Uint8Array | undefined>;
+  /** Replaces it, durably and in one step. */
+  replaceSmallFile(name: string, bytes: Uint8Array): Promise<void>;
   /** Belongs to a cluster from now on, durably; only where it belonged to none. */
   joinCluster(clusterId: string): Promise<void>;
   /** The log is there, durably: from the next start on, one that is missing is lost. */
@@ -263,21 +267,30 @@ class HeldDirectory implements DataDirectory {
     return this.#fresh;
   }
 
+  async readSmallFile(name: string): Promise<Uint8Array | undefined> {
+    if (!(await this.disk.list(this.path)).includes(name)) return undefined;
+    return readSmall(this.disk, join(this.path, name));
+  }
+
+  async replaceSmallFile(name: string, bytes: Uint8Array): Promise<void> {
+    await writeDurably(this.disk, join(this.path, `${name}${NEXT}`), bytes, "replace");
+    await this.#rename(`${name}${NEXT}`, name);
+  }
+
   async joinCluster(clusterId: string): Promise<void> {
     assert(this.#meta.clusterId === "" && !this.#fresh, "a directory comes into one cluster only");
     const meta = { ...this.#meta, clusterId };
-    await writeDurably(this.disk, join(this.path, NEXT_META_FILE), encodeMeta(meta), "replace");
-    await this.#renameMeta(NEXT_META_FILE, META_FILE);
+    await this.replaceSmallFile(META_FILE, encodeMeta(meta));
     this.#meta = meta;
   }
 
   async finishFirstStart(): Promise<void> {
     if (!this.#fresh) return;
-    await this.#renameMeta(UNFINISHED_META_FILE, META_FILE);
+    await this.#rename(UNFINISHED_META_FILE, META_FILE);
     this.#fresh = false;
   }
 
-  async #renameMeta(from: string, to: string): Promise<void> {
+  async #rename(from: string, to: string): Promise<void> {
     await this.disk.rename(join(this.path, from), join(this.path, to));
     await this.disk.syncDirectory(this.path);
   }
@@ -289,7 +302,7 @@ class HeldDirectory implements DataDirectory {
 
   async remove(): Promise<void> {
     // When this is interrupted, what is left is no log that was lost.
-    if (!this.#fresh) await this.#renameMeta(META_FILE, UNFINISHED_META_FILE);
+    if (!this.#fresh) await this.#rename(META_FILE, UNFINISHED_META_FILE);
     this.#fresh = true;
     const logs = join(this.path, LOGS);
     const directories = (await this.disk.list(logs)).map((name) => join(logs, name));

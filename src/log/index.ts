@@ -29,6 +29,7 @@ export type { ConfigurationAt } from "./configurations.ts";
 export type { Control, SideState } from "./control.ts";
 export { openDataDirectory } from "./data-directory.ts";
 export type { DataDirectory, DataDirectoryOptions } from "./data-directory.ts";
+export { newClusterId } from "./meta.ts";
 export type { Disk, DiskFile } from "./disk.ts";
 export { ENTRY_TYPE } from "./entry-type.ts";
 export type { Entry, EntryType } from "./entry-type.ts";

@@ -1,4 +1,4 @@
-import { assert, limits, ProglogError } from "../base/index.ts";
+import { assert, limits, membersOf, ProglogError } from "../base/index.ts";
 import type { Configuration } from "../base/index.ts";
 import type { Entry as LogEntry, PrefixMarker } from "../log/index.ts";
 import { Raft } from "../raft/index.ts";
@@ -16,7 +16,7 @@ import type {
 import { Applier } from "./applier.ts";
 import type { ConsensusHandler } from "./consensus-handler.ts";
 import { coreOptions } from "./core-options.ts";
-import { toLog } from "./entries.ts";
+import { isAppending, toLog } from "./entries.ts";
 import { HardStateKeeper } from "./hard-state.ts";
 import { LogEnd } from "./log-end.ts";
 import { Mail } from "./mail.ts";
@@ -27,6 +27,7 @@ import { Persister } from "./persister.ts";
 import type { PeerMessage, ReplicaPorts } from "./ports.ts";
 import type { RaftStorage } from "./raft-storage.ts";
 import type { ReplicaLog } from "./replica-log.ts";
+import { tellOperator } from "./told-events.ts";
 import { Trimmer } from "./trimmer.ts";
 
 export interface ConsensusParts extends ReplicaPorts {
@@ -35,16 +36,6 @@ export interface ConsensusParts extends ReplicaPorts {
   readonly replicaId: ReplicaId;
   readonly timing: ReplicaTiming;
 }
-
-/** Events of the core that an operator wants to read, and what they are called in the log. */
-const TOLD: ReadonlyMap<RaftEvent["kind"], string> = new Map([
-  ["becameLeader", "replica.became-leader"],
-  ["becameFollower", "replica.became-follower"],
-  ["quorumLost", "replica.quorum-lost"],
-  ["storageStalled", "replica.storage-stalled"],
-  ["snapshotRestored", "replica.snapshot-restored"],
-  ["damageCleared", "replica.damage-cleared"],
-]);
 
 /** About what a change of a few members takes. */
 const CHANGE_BYTES = 1024;
@@ -277,6 +268,19 @@ export class Consensus {
     this.#advance();
   }
 
+  /** Takes part in what was agreed on before the log began, unless a configuration is known already. */
+  async begin(configuration: Configuration): Promise<void> {
+    const { configurationIndex, configuration: known } = this.#hard.wanted;
+    if (configurationIndex > 0 || membersOf(known).length > 0 || this.damaged) return;
+    this.#isStopped = true;
+    await this.#hard.saveConfiguration(0, configuration);
+    await this.#renew();
+    if (this.#isClosed) return;
+    this.#configured();
+    this.#handler?.committed();
+    if (this.isAlone) this.campaign();
+  }
+
   trimMore(): void {
     this.#trimmer.more();
   }
@@ -406,11 +410,7 @@ export class Consensus {
   #configured(): void {
     const { replicaId, peers } = this.#parts;
     const { configuration } = this.#core;
-    const { voters, votersOutgoing, learners, learnersNext } = configuration;
-    const all = [...voters, ...votersOutgoing, ...learners, ...learnersNext];
-    const members = new Map(all.map((member) => [member.replicaId, member]));
-    members.delete(replicaId);
-    peers.connect([...members.values()]);
+    peers.connect(membersOf(configuration).filter((member) => member.replicaId !== replicaId));
     this.#isAlone = isAlone(configuration, replicaId);
     if (!this.#isAlone) this.#cancelTick ??= this.#nextTick();
     else {
@@ -455,6 +455,12 @@ export class Consensus {
    * restart, of which it knows how to recover. A leader thereby steps down.
    */
   async #restart(error: ProglogError): Promise<void> {
+    await this.#renew();
+    if (!this.#isClosed) this.#handler?.tookBack(error);
+  }
+
+  /** Another core, which begins with what is durable. */
+  async #renew(): Promise<void> {
     this.#persister.restart();
     this.#applier.restart();
     await this.#hard.idle();
@@ -470,7 +476,6 @@ export class Consensus {
     this.#end.restart();
     this.#core = this.#newCore();
     this.#isStopped = false;
-    this.#handler?.tookBack(error);
     this.wake();
   }
 
@@ -489,11 +494,6 @@ export class Consensus {
     } else if (event.kind === "damageCleared") {
       void this.#hard.save({ damaged: false }).catch((error: unknown) => this.#failed(error));
     }
-    const name = TOLD.get(event.kind);
-    if (name !== undefined) observer.log("info", name, "term" in event ? { term: event.term } : {});
+    tellOperator(observer, event);
   }
-}
-
-function isAppending({ kind }: Message): boolean {
-  return kind === "appendEntries" || kind === "installSnapshot";
 }

@@ -1,7 +1,7 @@
 import { ProglogError } from "../base/index.ts";
 import { ENTRY_TYPE } from "../log/index.ts";
 import type { Entry as LogEntry } from "../log/index.ts";
-import type { Entry } from "../raft/index.ts";
+import type { Entry, Message } from "../raft/index.ts";
 import { decodeConfigurationEntry } from "./configuration-entry.ts";
 
 /**
@@ -68,4 +68,9 @@ function isWellFormed({ type, recordCount, baseOffset, appendedAt }: LogEntry): 
     Number.isSafeInteger(baseOffset) &&
     Number.isSafeInteger(appendedAt)
   );
+}
+
+/** Whether a message of a leader changes the log. */
+export function isAppending({ kind }: Message): boolean {
+  return kind === "appendEntries" || kind === "installSnapshot";
 }

@@ -22,6 +22,9 @@
  * of this attempt can be in the log; readers see what is committed; nobody here waits for a timer of its
  * own, or for anything but the ports and the log.
  *
+ * How a cluster comes to be out of servers that have nothing yet is decided in `bootstrap.ts`: once,
+ * and by all of them.
+ *
  * Left out on purpose: who may append (the services ask), how bytes reach the disk (`log`) and the
  * other side (`transport`), and who should be a member (`membership`). Leases for reads (thesis 6.4.1):
  * they trust clocks.
@@ -35,6 +38,18 @@ export type {
   ServerInfo,
   ServersInfo,
 } from "./options.ts";
+export {
+  decide,
+  decodeBootstrapState,
+  decodeProposal,
+  encodeBootstrap,
+  grant,
+  IDLE,
+  initialConfiguration,
+  outcomeOf,
+  planBootstrap,
+} from "./bootstrap.ts";
+export type { BootstrapState, Outcome, Proposal, Waiting } from "./bootstrap.ts";
 export type { Members } from "./members.ts";
 export { ForwardingLog, type ForwardingLogOptions } from "./forwarding-log.ts";
 export type { AskLeader } from "./forwarding.ts";

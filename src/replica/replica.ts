@@ -137,6 +137,14 @@ export class Replica implements AsyncDisposable {
     return this.#members;
   }
 
+  /**
+   * Makes this replica one of those that a cluster begins with. Nothing happens where it is known
+   * already who takes part.
+   */
+  begin(configuration: Configuration): Promise<void> {
+    return this.#consensus.begin(configuration);
+  }
+
   /** Asks another voter to lead; it takes up to an election timeout, and may come to nothing. */
   transferLeadership(target: ReplicaId): void {
     this.#consensus.transferLeadership(target);

@@ -1,0 +1,51 @@
+/** Servers that become a cluster together, out of nothing. */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import { TestCluster, until } from "../support/cluster.ts";
+import { hearing } from "../support/heard.ts";
+
+const bytes = (text: string): Buffer => Buffer.from(text);
+const SOMEWHERE = "127.0.0.1:1";
+
+test("five servers, three expect each other: one cluster, which lets the others in", async (t) => {
+  const cluster = new TestCluster(t);
+  // The first has nobody to look for yet: who is started later finds it.
+  await cluster.start(0, { bootstrapExpect: 3, bootstrap: false, startJoinAddrs: [SOMEWHERE] });
+  for (const at of [1, 2, 3, 4]) await cluster.start(at, { bootstrapExpect: 3 });
+  await cluster.untilVoters(5);
+  const leader = await cluster.untilLed();
+  await leader.commitLog.append({ value: bytes("one log") }, {});
+  await until(
+    () => cluster.agents.every(({ commitLog }) => commitLog.highWatermark === 1),
+    "not all have it",
+  );
+  const ids = new Set(cluster.agents.map(({ commitLog }) => commitLog.servers().clusterId));
+  assert.equal(ids.size, 1);
+});
+
+test("servers that expect different numbers wait, and say so", async (t) => {
+  const heard = hearing();
+  const cluster = new TestCluster(t, {
+    optionsFor: (at) => (at === 0 ? { observer: heard.observer } : {}),
+  });
+  await cluster.start(0, { bootstrapExpect: 2, bootstrap: false, startJoinAddrs: [SOMEWHERE] });
+  await cluster.start(1, { bootstrapExpect: 3 });
+  await heard.told("cluster.waits", ({ reason }) => /b expects 3 servers/.test(String(reason)));
+  for (const agent of cluster.agents) {
+    assert.deepEqual(agent.replica.status.configuration.voters, []);
+    assert.equal((await fetch(`http://${agent.rpcAddress}/readyz`)).status, 503);
+  }
+});
+
+test("a server that expects only itself makes a cluster at once", async (t) => {
+  const cluster = new TestCluster(t);
+  const agent = await cluster.start(0, { bootstrapExpect: 1, bootstrap: false });
+  await cluster.untilLed();
+  await agent.commitLog.append({ value: bytes("alone") }, {});
+  await agent.close();
+  // Nothing is expected of a directory that belongs to a cluster.
+  const again = await cluster.start(0, { bootstrapExpect: 1, bootstrap: false });
+  await cluster.untilLed();
+  assert.equal(again.commitLog.highWatermark, 1);
+});
