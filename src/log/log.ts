@@ -286,7 +286,7 @@ export class Log implements AsyncDisposable {
   }
 
   /** Where the log should begin by its retention; undefined when nothing is to go. */
-  planRetention(timestampMs: number, commitIndex = this.commitIndex): LogStart | undefined {
+  planRetention(timestampMs: number, commitIndex: number = this.commitIndex): LogStart | undefined {
     return planRetention(this.#segments.all, this.control.logStart, { timestampMs, commitIndex });
   }
 
