@@ -102,7 +102,10 @@ const BYTES: Readonly<Record<string, number>> = {
 };
 
 /** A size: bytes, or a number with a unit that cannot be misread (`64MiB`, `1.5GB`). */
-export function bytes(atLeast: number, atMost: number = Number.MAX_SAFE_INTEGER): ValueSchema<number> {
+export function bytes(
+  atLeast: number,
+  atMost: number = Number.MAX_SAFE_INTEGER,
+): ValueSchema<number> {
   const range =
     atMost === Number.MAX_SAFE_INTEGER
       ? `of at least ${atLeast} bytes`
