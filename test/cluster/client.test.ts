@@ -44,12 +44,12 @@ describe("a client of three servers", () => {
 
     const seen: string[] = [];
     let count = 0;
-    let isLast = false;
+    const enough = new AbortController();
     const following = (async () => {
-      for await (const { offset, value } of reader.records({ follow: true })) {
+      const { signal } = enough;
+      for await (const { offset, value } of reader.records({ follow: true, signal })) {
         assert.equal(offset, seen.length, "no offset is left out, none comes twice");
         seen.push(Buffer.from(value ?? []).toString());
-        if (isLast && seen.length === count) return;
       }
     })();
 
@@ -85,10 +85,11 @@ describe("a client of three servers", () => {
     load.abort();
     await loading;
     await producer.close();
-    isLast = true;
     await client.produce({ value: Buffer.from(String(count)) });
     count += 1;
-    await following;
+    await until(() => seen.length >= count, "the consumer stands still");
+    enough.abort();
+    await assert.rejects(following, { code: "CANCELLED" });
 
     const numbers = Array.from({ length: count }, (_, at) => String(at));
     assert.deepEqual(seen, numbers);
