@@ -90,12 +90,21 @@ export class Cluster {
   add(name: string, port = 7946): SimulatedMember {
     const index = this.members.size + 1;
     const ip = this.members.get(name)?.address.ip ?? Uint8Array.of(10, 0, index >> 8, index & 255);
-    const address: Address = { ip, port };
+    return this.#start(name, { ip, port });
+  }
+
+  #start(name: string, address: Address): SimulatedMember {
     const member = new SimulatedMember(name, address, this.#core(name, address));
     this.members.set(name, member);
     this.#byAddress.set(addressKey(address), member);
     this.#flush(member);
     return member;
+  }
+
+  /** A process of a name that is down, at an address that nobody had. */
+  move(name: string): SimulatedMember {
+    const [a = 0, ...rest] = this.get(name).address.ip;
+    return this.#start(name, { ip: Uint8Array.of(a + 1, ...rest), port: 7_947 });
   }
 
   /** A second process of a name, while the first goes on; `get` now means the new one. */

@@ -139,17 +139,44 @@ describe("the living", () => {
   });
 });
 
-test("who crashed and comes back at another port waits until the dead are forgotten", () => {
-  const { cluster } = watched(6, 15);
-  cluster.kill("m5");
-  cluster.run(15_000);
-  cluster.add("m5", 7_947);
-  let ms = 0;
-  for (; ms < 120_000 && !cluster.converged(); ms += 10_000) {
-    cluster.join("m5", "m0");
-    cluster.run(10_000);
+describe("who crashed and comes back at another address", () => {
+  for (const members of [2, 3, 6]) {
+    test(`is taken back by ${members - 1} others, as soon as they have noticed the crash`, () => {
+      for (const downMs of [100, 3_000, 15_000, 100_000]) {
+        const lost: string[] = [];
+        const cluster = startCluster(members, {
+          seed: 15,
+          onEvent: ({ kind }, { name }) => {
+            if (kind === "conflict-lost") lost.push(name);
+          },
+        });
+        const name = `m${members - 1}`;
+        cluster.kill(name);
+        cluster.run(downMs);
+        cluster.move(name);
+        cluster.join(name, "m0");
+        const isBack = (): boolean =>
+          cluster.converged() &&
+          cluster.live().every(({ gossip }) => gossip.member(name)?.address.port === 7_947);
+        const took = cluster.runUntil(isBack, 60_000);
+        const mayTake = detectionMsMax(members) + 1_000;
+        assert.ok(took !== undefined && took <= mayTake, `after ${downMs} ms: ${took} ms`);
+        cluster.run(60_000);
+        assert.ok(isBack());
+        assert.deepEqual(lost, [], "its former self is no reason to stop");
+      }
+    });
   }
-  assert.ok(ms > 10_000 && ms < 90_000, `${ms} ms`);
+
+  test("all at once", () => {
+    const { cluster } = watched(3, 16);
+    const names = ["m0", "m1", "m2"];
+    for (const name of names) cluster.kill(name);
+    cluster.run(1_000);
+    for (const name of names) cluster.move(name);
+    for (const name of names) cluster.join(name, "m0");
+    assertAllAlive(cluster, 10_000);
+  });
 });
 
 describe("those who left", () => {

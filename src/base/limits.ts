@@ -314,8 +314,10 @@ export const gossipQueueMax = 1_024;
 export const gossipRelaysMax = 1_024;
 /** Streams that the core has opened and not heard the end of. */
 export const gossipStreamsMax = 128;
-/** A member's incarnation; above it an accusation could no longer be refuted in 32 bits. */
+/** A member's incarnation: believed up to the first, or up to the second above what is known; 32 bits end at the third. */
 export const gossipIncarnationMax: number = 2 ** 31;
+export const gossipIncarnationStepMax = 64;
+export const gossipIncarnationLast: number = 2 ** 32 - 1;
 /** Lamport times: believed up to the first, or up to the second ahead of our own clock. */
 export const gossipTimeMax: number = 2 ** 47;
 export const gossipTimeStepMax: number = 2 ** 20;
@@ -324,12 +326,15 @@ export const gossipIntentsMax = 4_096;
 export const gossipIntentKeptMs: number = 5 * 60 * 1000;
 /** Lamport times of events and queries that are remembered, so that each is delivered once. */
 export const gossipEventTimes = 512;
-/** Events, or queries, of the same Lamport time: all that is remembered fits into one push/pull. */
+/** Events, or queries, of the same Lamport time, and their bytes: all that is remembered fits into one push/pull. */
 export const gossipEventsPerTimeMax = 16;
+export const gossipEventBytesPerTimeMax: number = 16 * KiB;
 /** A user event: name and payload. */
 export const gossipEventBytesMax = 512;
 /** A query or its answer, encoded. */
 export const gossipQueryBytesMax = 1_024;
+/** Filters of one query that are looked at. */
+export const gossipQueryFiltersMax = 64;
 /** Queries of our own that run at once. */
 export const gossipQueriesMax = 256;
 /** The longest that a query may run. */
@@ -362,8 +367,8 @@ export const gossipStreamBytesMax: number = 24 * MiB;
 export const gossipStreamInflatedBytesMax: number = 24 * MiB;
 /** Serf's state within it, as memberlist limits it. */
 export const gossipSerfStateBytesMax: number = 20 * MiB;
-/** Rows of a push/pull that are read; the smallest has more than 60 bytes. */
-export const gossipRowsMax: number = 256 * KiB;
+/** Rows of a push/pull that are read: with more, nothing of it would be believed. */
+export const gossipRowsMax: number = gossipMembersMax;
 /** One row: a name and tags. */
 export const gossipRowBytesMax: number = 64 * KiB;
 /** What is read again of a stream's values because they came in pieces. */

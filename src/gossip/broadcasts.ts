@@ -84,17 +84,24 @@ export class BroadcastQueue {
   }
 
   #insert(queued: Queued): void {
+    this.#queue.splice(this.#placeOf(queued), 0, queued);
+  }
+
+  /** Where it stands, or would: no two are equal. */
+  #placeOf(queued: Queued): number {
     let low = 0;
     for (let high = this.#queue.length; low < high;) {
       const middle = (low + high) >> 1;
       if (isBefore(this.#queue[middle] as Queued, queued)) low = middle + 1;
       else high = middle;
     }
-    this.#queue.splice(low, 0, queued);
+    return low;
   }
 
   #finish(queued: Queued): void {
-    this.#queue.splice(this.#queue.indexOf(queued), 1);
+    const place = this.#placeOf(queued);
+    // One that is being sent just now stands nowhere.
+    if (this.#queue[place] === queued) this.#queue.splice(place, 1);
     this.#forget(queued);
   }
 

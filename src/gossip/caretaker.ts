@@ -24,7 +24,7 @@ export function startCaretaker(
 
   const reconnect = context.ticks(limits.gossipReconnectIntervalMs);
   const ask = (): void => {
-    if (states.leaving) return;
+    if (states.self.leaving) return;
     const failed = serf.roster.with("failed");
     const target = failed[below(random, failed.length)];
     if (target === undefined) return;

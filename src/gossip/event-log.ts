@@ -32,6 +32,10 @@ export class SeenTimes<T> {
   }
 }
 
+function eventBytes({ name, payload }: Pick<UserEvent, "name" | "payload">): number {
+  return name.length + payload.length;
+}
+
 /** User events: each is delivered once, whatever way and however often it comes. */
 export class EventLog {
   readonly #context: Context;
@@ -65,7 +69,9 @@ export class EventLog {
     const seen = this.#seen.at(event.time);
     const { name, payload } = event;
     if (seen.some((each) => each.name === name && equalBytes(each.payload, payload))) return false;
-    if (seen.length >= limits.gossipEventsPerTimeMax) {
+    const bytes = seen.reduce((sum, each) => sum + eventBytes(each), eventBytes(event));
+    const isTooLarge = bytes > limits.gossipEventBytesPerTimeMax;
+    if (seen.length >= limits.gossipEventsPerTimeMax || isTooLarge) {
       outbox.count("event_limit");
       return false;
     }

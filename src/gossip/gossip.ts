@@ -48,7 +48,10 @@ export class Gossip {
     this.#tags = options.tags;
     this.#sender = new Sender(context, options.packetOverheadBytes ?? 0);
     const times = options.clocks ?? { time: 1, eventTime: 1, queryTime: 1 };
-    this.#serf = new Serf(context, this.#sender, times, () => this.#tags);
+    this.#serf = new Serf(context, this.#sender, times, {
+      tags: () => this.#tags,
+      call: (to, name, ms, answered) => this.#prober.call(to, name, ms, answered),
+    });
     const meta = this.#encodeTags(options.tags);
     this.#states = new MemberStates(context, this.#sender, this.#serf, meta);
     this.#streams = new Streams(context);
@@ -94,12 +97,16 @@ export class Gossip {
   }
 
   /**
-   * `tickMs` have passed. A driver that was held up calls it once for a turn of its loop, after it
-   * has read its sockets, and does not catch up: what others could not tell us must not count
-   * against them.
+   * So many times `tickMs` have passed. A driver that was held up reads its sockets first, and does
+   * not catch up: what others could not tell us must not count against them.
    */
-  tick(): void {
-    this.#context.schedule.advance();
+  tick(ticks = 1): void {
+    this.#context.schedule.advance(ticks);
+  }
+
+  /** For so many ticks, nothing but inputs can change anything. At least 1. */
+  get ticksUntilDue(): number {
+    return this.#context.schedule.ticksUntilDue;
   }
 
   /** Everything to be done since the last call. */
@@ -128,7 +135,7 @@ export class Gossip {
     return {
       membersByStatus,
       healthScore: this.#context.awareness.score,
-      incarnation: this.#states.incarnation,
+      incarnation: this.#states.self.incarnation,
       suspicionsCount: this.#context.members.values().filter(({ state }) => state === "suspect")
         .length,
       memberQueueLength: members.length,

@@ -49,8 +49,9 @@ export class Leave {
 
   #say(): void {
     const { name, schedule } = this.#context;
-    const { incarnation } = this.#states;
-    this.#states.leaving = true;
+    const { self } = this.#states;
+    const { incarnation } = self;
+    self.leaving = true;
     const end = once(() => this.#answerOn());
     const lastWord = { kind: "dead", name, incarnation, from: name } as const;
     this.#sender.farewell = [{ kind: "user", message: this.#intent() }, lastWord];

@@ -15,10 +15,25 @@ export interface SwimMember {
   stateTick: number;
   suspicion: Suspicion | undefined;
   suspicionTask: Task | undefined;
+  /** Where another one claims its name, while it is believed to live. */
+  claimant: Address | undefined;
+  /** When a claimant of one who is gone may be told so again. */
+  reminderTick: number;
 }
 
+/** Where an IPv4 address begins in one of 16 bytes: zeros, and two bytes of ones before it. */
+const MAPPED_AT = 12;
+
+/** One address, however it is written: Go sends IPv4 in 4 bytes or in 16. */
 export function sameAddress(a: Address, b: Address): boolean {
-  return a.port === b.port && equalBytes(a.ip, b.ip);
+  return a.port === b.port && equalBytes(shortest(a.ip), shortest(b.ip));
+}
+
+function shortest(ip: Uint8Array): Uint8Array {
+  const isMapped =
+    ip.length === 16 &&
+    ip.subarray(0, MAPPED_AT).every((byte, at) => byte === (at < MAPPED_AT - 2 ? 0 : 0xff));
+  return isMapped ? ip.subarray(MAPPED_AT) : ip;
 }
 
 export function isAddress({ ip, port }: Address): boolean {

@@ -13,6 +13,12 @@ const TCP_PING_VERSION = 3;
 /** How often we ask again ourselves while others ask for us: so many times in a probe timeout. */
 const PINGS_PER_TIMEOUT = 4;
 
+/** A question outside of the rounds: is one of this name there? */
+interface Call {
+  readonly kind: "call";
+  readonly answered: () => void;
+}
+
 interface Probe {
   readonly kind: "probe";
   readonly member: SwimMember;
@@ -52,7 +58,7 @@ export class Prober {
   readonly #sender: Sender;
   readonly #states: MemberStates;
   readonly #openTcpPing: OpenTcpPing;
-  readonly #waiting = new Map<number, Probe | RelayedProbe>();
+  readonly #waiting = new Map<number, Probe | RelayedProbe | Call>();
   /** Suspicions that are ours too. */
   readonly #reminded = new WeakSet<Suspicion>();
   #sequence: number;
@@ -66,7 +72,7 @@ export class Prober {
     this.#states = states;
     this.#openTcpPing = openTcpPing;
     this.#sequence = context.random.u32();
-    states.askOnceMore = (member) => this.#accuse(member, this.#newPing(member));
+    states.countdown.askOnceMore = (member) => this.#accuse(member, this.#newPing(member));
   }
 
   start(): void {
@@ -136,6 +142,10 @@ export class Prober {
       this.#succeed(probe);
       return;
     }
+    if (probe.kind === "call") {
+      probe.answered();
+      return;
+    }
     probe.task?.cancel();
     this.#relaysCount -= 1;
     const { requester, requesterName, sequence } = probe;
@@ -149,6 +159,25 @@ export class Prober {
   nack(nack: Nack): void {
     const probe = this.#waiting.get(nack.sequence);
     if (probe?.kind === "probe") probe.nacks += 1;
+  }
+
+  /** Asks for `ms` whether one of this name answers at an address, whoever is believed to be there. */
+  call(to: Address, name: string, ms: number, answered: () => void): void {
+    const { schedule, profile, now } = this.#context;
+    const sequence = this.#nextSequence();
+    const endTick = now + this.#context.ticks(ms);
+    const pause = this.#context.ticks(profile.probeTimeoutMs);
+    this.#waiting.set(sequence, { kind: "call", answered });
+    const ask = (): void => {
+      if (!this.#waiting.has(sequence)) return;
+      if (this.#context.now >= endTick) {
+        this.#waiting.delete(sequence);
+        return;
+      }
+      this.#sender.sendParts(to, name, [this.#encode(this.#ping(sequence, name))]);
+      schedule.after(pause, ask);
+    };
+    ask();
   }
 
   #probeNext(): void {

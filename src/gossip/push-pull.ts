@@ -66,7 +66,7 @@ export class PushPuller {
 
   #sync(): void {
     const { members, name } = this.#context;
-    if (this.#busy || this.#states.leaving) return;
+    if (this.#busy || this.#states.self.leaving) return;
     const [member] = members.pick(1, (each) => each.name !== name && each.state === "alive");
     if (member === undefined) return;
     this.#busy = true;

@@ -119,7 +119,11 @@ export class Queries {
     }
     const seen = this.#seen.at(query.time);
     if (seen.includes(query.id)) return false;
-    if (seen.length >= limits.gossipEventsPerTimeMax) {
+    const { name, payload, filters } = query;
+    const isTooLarge =
+      name.length + payload.length > limits.gossipEventBytesPerTimeMax ||
+      filters.length > limits.gossipQueryFiltersMax;
+    if (seen.length >= limits.gossipEventsPerTimeMax || isTooLarge) {
       outbox.count("query_limit");
       return false;
     }

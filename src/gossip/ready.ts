@@ -91,7 +91,9 @@ export type GossipEvent =
   | { readonly kind: "join-failed"; readonly join: number; readonly text: string }
   /** The leave was told to the others, and was followed by a while of answering: the sockets may close. */
   | { readonly kind: "left" }
-  /** Another member has our name and the majority's word: the agent must stop. */
+  /** Another address claims the name of a member that is believed to live. At most one a second is told. */
+  | { readonly kind: "conflict"; readonly name: string; readonly claimed: Address }
+  /** Another member has our name, the majority's word, and answers there: the agent must stop. */
   | { readonly kind: "conflict-lost"; readonly membersFor: number; readonly membersAsked: number }
   /** A probe was answered: by packet, directly or through others. */
   | { readonly kind: "probed"; readonly name: string; readonly latencyTicks: number }

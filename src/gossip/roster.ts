@@ -38,6 +38,8 @@ export class Roster {
   /** We are accused of leaving, and are not. */
   readonly #objectToLeave: () => void;
   leaving = false;
+  /** When room was last looked for. */
+  #sweptTick = -1;
 
   constructor(context: Context, clock: LamportClock, objectToLeave: () => void) {
     this.#context = context;
@@ -59,6 +61,17 @@ export class Roster {
 
   with(...statuses: readonly MemberStatus[]): RosterEntry[] {
     return [...this.#entries.values()].filter(({ status }) => statuses.includes(status));
+  }
+
+  /** Whether one more may be remembered: when all places are taken, those who are longest gone make room. */
+  hasRoomFor(name: string): boolean {
+    const isThere = this.#entries.has(name) || this.#entries.size < limits.gossipMembersMax;
+    if (isThere || this.#sweptTick === this.#context.now) return isThere;
+    this.#sweptTick = this.#context.now;
+    const gone = this.with("left", "failed").sort((a, b) => a.goneTick - b.goneTick);
+    // Some at once, so that a flood of names does not cost a sort for each.
+    for (const entry of gone.slice(0, limits.gossipMembersMax / 8)) this.#reap(entry);
+    return this.#entries.size < limits.gossipMembersMax;
   }
 
   joined(member: SwimMember): void {

@@ -10,11 +10,16 @@ interface Entry {
   run: (() => void) | undefined;
 }
 
+/** Fewer are not worth a sweep. */
+const SWEPT_MIN = 1_024;
+
 /** Time, counted in ticks, and what waits for it: a binary heap. What is due together runs in the order it was asked for. */
 export class Schedule {
   now = 0;
   #order = 0;
   readonly #heap: Entry[] = [];
+  /** So many entries of the heap. */
+  #cancelled = 0;
 
   /** Runs once, `ticks` from now and never within this call; at least one tick. */
   after(ticks: number, run: () => void): Task {
@@ -23,7 +28,10 @@ export class Schedule {
     this.#siftUp(this.#heap.length - 1);
     return {
       cancel: () => {
+        if (entry.run === undefined) return;
         entry.run = undefined;
+        this.#cancelled += 1;
+        this.#sweep();
       },
     };
   }
@@ -36,14 +44,43 @@ export class Schedule {
     });
   }
 
-  /** One tick later. */
-  advance(): void {
-    this.now += 1;
-    for (let next = this.#heap[0]; next !== undefined && next.tick <= this.now;) {
+  /** So many ticks later; what is due meanwhile runs at its own. */
+  advance(ticks = 1): void {
+    const until = this.now + ticks;
+    for (let next = this.#heap[0]; next !== undefined && next.tick <= until;) {
+      this.now = Math.max(this.now, next.tick);
       this.#pop();
-      next.run?.();
+      const { run } = next;
+      next.run = undefined;
+      if (run === undefined) this.#cancelled -= 1;
+      else run();
       next = this.#heap[0];
     }
+    this.now = until;
+  }
+
+  /** Entries that wait, cancelled ones included. */
+  get size(): number {
+    return this.#heap.length;
+  }
+
+  /** Ticks in which nothing is due, and one more: at least 1; Infinity when nothing waits. */
+  get ticksUntilDue(): number {
+    for (let next = this.#heap[0]; next !== undefined; next = this.#heap[0]) {
+      if (next.run !== undefined) return Math.max(1, next.tick - this.now);
+      this.#pop();
+      this.#cancelled -= 1;
+    }
+    return Infinity;
+  }
+
+  /** What was cancelled goes at its tick, or when it is most of what waits: then at once. */
+  #sweep(): void {
+    if (this.#cancelled < SWEPT_MIN || 2 * this.#cancelled < this.#heap.length) return;
+    const kept = this.#heap.filter(({ run }) => run !== undefined);
+    kept.sort((a, b) => a.tick - b.tick || a.order - b.order);
+    this.#heap.splice(0, this.#heap.length, ...kept);
+    this.#cancelled = 0;
   }
 
   #pop(): void {

@@ -42,16 +42,16 @@ export function mergeSerfState(
   const left = new Set(state.leftNames);
   for (const name of left) {
     const time = state.statusTimes.get(name);
-    if (time === undefined || !clocks.members.believes(time)) continue;
+    if (time === undefined || !clocks.members.admits(time)) continue;
     roster.leaveIntent({ kind: "leave-intent", time, name, prune: false });
   }
   for (const [name, time] of state.statusTimes) {
-    if (left.has(name) || !clocks.members.believes(time)) continue;
+    if (left.has(name) || !clocks.members.admits(time)) continue;
     roster.joinIntent({ kind: "join-intent", time, name });
   }
   if (ignoreOld) events.ignoreBefore(state.eventTime);
   for (const { time, events: slot } of state.events) {
-    if (!clocks.events.believes(time)) continue;
+    if (!clocks.events.admits(time)) continue;
     for (const { name, payload } of slot) {
       events.take({ kind: "user-event", time, name, payload, coalesce: false });
     }

@@ -5,7 +5,7 @@ import { LamportClock } from "./lamport.ts";
 import { Leave } from "./leave.ts";
 import type { SwimMember } from "./member.ts";
 import type { Alive, KeyResponse, SerfMessage, SerfState, Tags, UserEvent } from "./message.ts";
-import { CONFLICT_QUERY, NameVote } from "./name-vote.ts";
+import { type Call, CONFLICT_QUERY, NameVote } from "./name-vote.ts";
 import type { Clocks, QueryOptions } from "./options.ts";
 import type { StateExchange } from "./push-pull.ts";
 import { INTERNAL_PREFIX, Queries } from "./queries.ts";
@@ -32,8 +32,14 @@ export class Serf implements StatesListener, StateExchange {
   readonly #events: EventLog;
   readonly #vote: NameVote;
   #leave: Leave | undefined;
+  #conflictToldTick = 0;
 
-  constructor(context: Context, sender: Sender, times: Clocks, tags: () => Tags) {
+  constructor(
+    context: Context,
+    sender: Sender,
+    times: Clocks,
+    { tags, call }: { readonly tags: () => Tags; readonly call: Call },
+  ) {
     this.#context = context;
     this.#sender = sender;
     const members = new LamportClock(times.time);
@@ -43,7 +49,7 @@ export class Serf implements StatesListener, StateExchange {
       this.#asked(query),
     );
     this.clocks = { members, events: this.#events.clock, queries: this.queries.clock };
-    this.#vote = new NameVote(context, this.queries, this.roster);
+    this.#vote = new NameVote(context, this.queries, this.roster, call);
   }
 
   get phase(): Leave["phase"] {
@@ -62,8 +68,16 @@ export class Serf implements StatesListener, StateExchange {
     this.roster.gone(member);
   }
 
-  conflict(_member: SwimMember, claim: Alive): void {
-    if (claim.name === this.#context.name) this.#vote.call();
+  conflict({ name }: SwimMember, { address }: Alive): void {
+    const { outbox, now } = this.#context;
+    if (name === this.#context.name) this.#vote.begin(address);
+    if (now < this.#conflictToldTick) return;
+    this.#conflictToldTick = now + this.#context.ticks(limits.gossipComplaintIntervalMs);
+    outbox.event({ kind: "conflict", name, claimed: address });
+  }
+
+  hasRoomFor(name: string): boolean {
+    return this.roster.hasRoomFor(name);
   }
 
   hasLeft(name: string): boolean {
@@ -76,11 +90,12 @@ export class Serf implements StatesListener, StateExchange {
 
   merge(state: SerfState, join: boolean, ignoreOld: boolean): void {
     const { members, events, queries } = this.clocks;
-    const believed =
-      members.believes(state.time) &&
-      events.believes(state.eventTime) &&
-      queries.believes(state.queryTime);
-    if (!believed) {
+    const believed = [
+      members.admits(state.time),
+      events.admits(state.eventTime),
+      queries.admits(state.queryTime),
+    ];
+    if (!believed.every(Boolean)) {
       this.#context.outbox.count("time_refused");
       return;
     }
@@ -92,7 +107,7 @@ export class Serf implements StatesListener, StateExchange {
     switch (message.kind) {
       case "leave-intent":
       case "join-intent":
-        if (!this.#believes(this.clocks.members, message.time)) return;
+        if (!this.#admits(this.clocks.members, message.time)) return;
         if (message.name.length > limits.gossipNameCharsMax) {
           this.#context.outbox.count("member_name_invalid");
           return;
@@ -102,13 +117,13 @@ export class Serf implements StatesListener, StateExchange {
           return;
         }
       case "user-event":
-        if (!this.#believes(this.clocks.events, message.time)) return;
+        if (!this.#admits(this.clocks.events, message.time)) return;
         {
           this.#pass("events", message, this.#events.take(message));
           return;
         }
       case "query":
-        if (!this.#believes(this.clocks.queries, message.time)) return;
+        if (!this.#admits(this.clocks.queries, message.time)) return;
         {
           this.#pass("queries", message, this.queries.take(message));
           return;
@@ -192,10 +207,10 @@ export class Serf implements StatesListener, StateExchange {
     }
   }
 
-  #believes(clock: LamportClock, time: number): boolean {
-    const believed = clock.believes(time);
-    if (!believed) this.#context.outbox.count("time_refused");
-    return believed;
+  #admits(clock: LamportClock, time: number): boolean {
+    const isAdmitted = clock.admits(time);
+    if (!isAdmitted) this.#context.outbox.count("time_refused");
+    return isAdmitted;
   }
 
   #asked(query: IncomingQuery): void {

@@ -1,13 +1,13 @@
 import { equalBytes, limits } from "../base/index.ts";
+import { flawOf, isBelievable } from "./claims.ts";
 import type { Context } from "./context.ts";
-import { isAddress, isMemberName, sameAddress, type SwimMember } from "./member.ts";
-import type { Alive, Dead, MemberRow, Suspect } from "./message.ts";
+import { Countdown } from "./countdown.ts";
+import { sameAddress, type SwimMember } from "./member.ts";
+import type { Address, Alive, Dead, MemberRow, Suspect } from "./message.ts";
+import { Self } from "./self.ts";
 import type { Sender } from "./sender.ts";
-import { confirmationsExpected, Suspicion, suspicionMinMs, suspicionMs } from "./suspicion.ts";
+import { confirmationsExpected, Suspicion } from "./suspicion.ts";
 import { Tombstones } from "./tombstones.ts";
-
-/** Questions before a declaration of death, half a second apart. */
-const LAST_QUESTIONS = 4;
 
 /** Who wants to know; Serf's half of the core. */
 export interface StatesListener {
@@ -19,6 +19,8 @@ export interface StatesListener {
   conflict(member: SwimMember, claim: Alive): void;
   /** It said good-bye, even if its last word was lost and others found it dead. */
   hasLeft(name: string): boolean;
+  /** Whether one more can be remembered. */
+  hasRoomFor(name: string): boolean;
 }
 
 /**
@@ -27,97 +29,83 @@ export interface StatesListener {
  * accused, and lives, raises its incarnation and is believed. (SWIM, section 4.2.)
  */
 export class MemberStates {
-  /** Set before our own leave is told: from then on we let them say that we are gone. */
-  leaving = false;
-  incarnation = 1;
+  readonly self: Self;
   readonly tombstones: Tombstones;
-  /** Asks a suspect once more, before it is declared dead; set by the prober. */
-  askOnceMore: (member: SwimMember) => void = () => undefined;
+  readonly countdown: Countdown;
   readonly #context: Context;
   readonly #sender: Sender;
   readonly #listener: StatesListener;
-  #meta: Uint8Array;
 
   constructor(context: Context, sender: Sender, listener: StatesListener, meta: Uint8Array) {
     this.#context = context;
     this.#sender = sender;
     this.#listener = listener;
-    this.#meta = meta;
+    this.self = new Self(context, sender, meta);
     this.tombstones = new Tombstones(context, sender);
+    this.countdown = new Countdown(context, ({ name, incarnation }) =>
+      this.dead({ kind: "dead", name, incarnation, from: context.name }),
+    );
   }
 
   /** We begin to exist. */
   start(): void {
-    const member = this.#add(this.#ownAlive());
-    this.#revive(member, this.#ownAlive());
+    const claim = this.self.alive();
+    this.#revive(this.#add(claim), claim);
   }
 
   /** Our tags changed. */
   setMeta(meta: Uint8Array): void {
-    this.#meta = meta;
-    this.incarnation += 1;
+    this.self.meta = meta;
+    this.self.incarnation += 1;
     const self = this.#context.members.get(this.#context.name);
-    if (self !== undefined) this.#revive(self, this.#ownAlive());
+    if (self !== undefined) this.#revive(self, this.self.alive());
   }
 
   alive(claim: Alive): void {
-    const { outbox, members, name } = this.#context;
-    if (this.leaving && claim.name === name) return;
-    if (!isMemberName(claim.name)) {
-      outbox.count("member_name_invalid");
+    const { outbox, members, name, versions } = this.#context;
+    if (this.self.leaving && claim.name === name) return;
+    const flaw = flawOf(claim, versions);
+    if (flaw !== undefined) {
+      outbox.count(flaw);
       return;
     }
-    if (!isAddress(claim.address)) {
-      outbox.count("address_refused");
-      return;
-    }
-    if (!areVersions(claim.versions)) {
-      outbox.count("versions_refused");
-      return;
-    }
-    if (claim.meta.length > limits.gossipMetaBytesMax) {
-      outbox.count("meta_refused");
-      return;
-    }
-    if (!this.#isIncarnation(claim.incarnation)) return;
-    if (this.tombstones.remember(claim)) return;
     const known = members.get(claim.name);
-    if (known === undefined && members.size >= limits.gossipMembersMax) {
+    if (!this.#believes(claim.incarnation, known)) return;
+    if (this.tombstones.remember(claim)) return;
+    if (known === undefined && !this.#hasRoomFor(claim.name)) {
       outbox.count("member_limit");
       return;
     }
     const member = known ?? this.#add(claim);
-    const moved = !sameAddress(member.address, claim.address);
-    if (moved && member.state !== "left") {
-      outbox.count(claim.name === name ? "name_conflict" : "address_conflict");
-      this.#listener.conflict(member, claim);
+    if (!sameAddress(member.address, claim.address)) {
+      if (this.#mayMove(member, claim)) this.#revive(member, claim);
       return;
     }
     if (claim.name === name) {
-      this.#aliveSelf(member, claim);
+      this.self.calledAlive(member, claim);
       return;
     }
-    if (known !== undefined && !moved && claim.incarnation <= member.incarnation) return;
+    if (known !== undefined && claim.incarnation <= member.incarnation) return;
     this.#revive(member, claim);
   }
 
   suspect(accusation: Suspect): void {
     const member = this.#context.members.get(accusation.name);
     if (member === undefined || accusation.incarnation < member.incarnation) return;
-    if (!this.#isIncarnation(accusation.incarnation)) return;
+    if (!this.#believes(accusation.incarnation, member)) return;
     // Only the member itself raises its incarnation: it has refuted what we still suspect it of, and was
     // accused again. (memberlist counts this as a confirmation, and so kills members that answer.)
     const refuted = accusation.incarnation > member.incarnation && member.state === "suspect";
     if (member.suspicion !== undefined && !refuted) {
       if (!member.suspicion.confirm(accusation.from)) return;
       this.#sender.broadcastMember(accusation, accusation.name);
-      this.#awaitDeath(member, member.suspicion);
+      this.countdown.set(member, member.suspicion);
       return;
     }
     if (member.state !== "alive" && !refuted) return;
-    this.#trust(member);
+    this.countdown.stop(member);
     if (member.name === this.#context.name) {
-      this.#refute(accusation.incarnation);
+      this.self.refute(accusation.incarnation);
       return;
     }
     this.#sender.broadcastMember(accusation, accusation.name);
@@ -126,12 +114,8 @@ export class MemberStates {
     const { profile, members, now, outbox } = this.#context;
     const expected = confirmationsExpected(profile.suspicionMultiplier, members.size);
     member.suspicion = new Suspicion(now, accusation.from, expected);
-    outbox.event({
-      kind: "suspected",
-      name: member.name,
-      from: accusation.from,
-    });
-    this.#awaitDeath(member, member.suspicion);
+    outbox.event({ kind: "suspected", name: member.name, from: accusation.from });
+    this.countdown.set(member, member.suspicion);
   }
 
   /** `onFinished`: it was told to the others. */
@@ -139,39 +123,36 @@ export class MemberStates {
     const member = this.#context.members.get(claim.name);
     if (member === undefined) return;
     if (claim.incarnation < member.incarnation) {
-      this.#answerOldDeath(claim);
+      this.self.answerOldDeath(claim);
       return;
     }
-    if (!this.#isIncarnation(claim.incarnation)) return;
+    if (!this.#believes(claim.incarnation, member)) return;
     if (member.state === "dead" || member.state === "left") return;
     if (member.name === this.#context.name) {
-      if (!this.leaving) {
-        this.#refute(claim.incarnation);
+      if (!this.self.leaving) {
+        this.self.refute(claim.incarnation);
         return;
       }
       if (claim.from !== claim.name) return;
     }
-    this.#trust(member);
+    this.countdown.stop(member);
     this.#sender.broadcastMember(claim, claim.name, onFinished);
     member.incarnation = claim.incarnation;
     this.#enter(member, claim.from === claim.name ? "left" : "dead");
     this.#listener.gone(member);
+    // Who has claimed the name meanwhile may have it now.
+    if (member.claimant !== undefined) this.#tellEnd(member, member.claimant);
+    member.claimant = undefined;
   }
 
   /** What a peer knows, as a whole. What it calls dead is only suspected: it may be the one cut off. */
   merge(rows: readonly MemberRow[]): void {
     const { name: self } = this.#context;
-    for (const { name, address, meta, incarnation, state, versions } of rows) {
+    for (const { state, ...row } of rows) {
+      const { name, incarnation } = row;
       switch (state) {
         case "alive":
-          this.alive({
-            kind: "alive",
-            name,
-            address,
-            meta,
-            incarnation,
-            versions,
-          });
+          this.alive({ kind: "alive", ...row });
           break;
         case "left":
           this.dead({ kind: "dead", name, incarnation, from: name });
@@ -184,14 +165,14 @@ export class MemberStates {
     }
   }
 
-  /** The same, of ours; those who left are told of as long as they are remembered. */
+  /** The same, of ours; those who left are told of as long as they are remembered, and there is room. */
   rows(): MemberRow[] {
     const listed = this.#context.members
       .values()
       .map(({ name, address, meta, incarnation, state, versions }) => {
         return { name, address, meta, incarnation, state, versions };
       });
-    return [...listed, ...this.tombstones.rows()];
+    return [...listed, ...this.tombstones.rows()].slice(0, limits.gossipMembersMax);
   }
 
   /** Whether a member goes from the list: it has been told long enough that it is dead. */
@@ -202,46 +183,6 @@ export class MemberStates {
     const left = member.state === "left" || this.#listener.hasLeft(member.name);
     if (left) this.tombstones.add(member);
     return true;
-  }
-
-  #ownAlive(): Alive {
-    const { name, address, versions } = this.#context;
-    const { incarnation } = this;
-    return {
-      kind: "alive",
-      name,
-      address,
-      versions,
-      incarnation,
-      meta: this.#meta,
-    };
-  }
-
-  /** Somebody says that we are alive: our own word coming back, or an earlier life of ours. */
-  #aliveSelf(member: SwimMember, claim: Alive): void {
-    if (claim.incarnation < member.incarnation) return;
-    const same =
-      claim.incarnation === member.incarnation &&
-      equalBytes(claim.meta, member.meta) &&
-      equalBytes(claim.versions, member.versions);
-    if (!same) this.#refute(claim.incarnation);
-  }
-
-  /** We live: an incarnation above the accusation's says so. That we were accused says that we are slow. */
-  #refute(accused: number): void {
-    this.incarnation = Math.max(this.incarnation, accused) + 1;
-    this.#context.awareness.apply(1);
-    this.#context.outbox.count("refuted");
-    const self = this.#context.members.get(this.#context.name);
-    if (self !== undefined) self.incarnation = this.incarnation;
-    this.#sender.broadcastMember(this.#ownAlive(), this.#context.name);
-  }
-
-  /** Whoever says that we died in an earlier incarnation missed our refutation: it is told again. */
-  #answerOldDeath(claim: Dead): void {
-    if (claim.name !== this.#context.name || this.leaving) return;
-    if (this.#sender.isTelling(claim.name)) return;
-    this.#sender.broadcastMember(this.#ownAlive(), claim.name);
   }
 
   #add(claim: Alive): SwimMember {
@@ -255,20 +196,53 @@ export class MemberStates {
       stateTick: this.#context.now,
       suspicion: undefined,
       suspicionTask: undefined,
+      claimant: undefined,
+      reminderTick: 0,
     };
     this.#context.members.add(member);
     return member;
   }
 
+  /**
+   * A name has moved. Where its owner lives this is a second one of the name, or a crash that nobody has
+   * noticed yet. Who is dead or has left may come back from anywhere, above the incarnation in which
+   * it ended: so an old story of an earlier address does not bring it back, and who returns without
+   * knowing that number is told. (memberlist waits for a time set by the operator; never by default.)
+   */
+  #mayMove(member: SwimMember, claim: Alive): boolean {
+    if (member.state === "dead" || member.state === "left") {
+      if (claim.incarnation > member.incarnation) return true;
+      if (this.#context.now >= member.reminderTick) this.#tellEnd(member, claim.address);
+      return false;
+    }
+    const isOurs = member.name === this.#context.name;
+    this.#context.outbox.count(isOurs ? "name_conflict" : "address_conflict");
+    if (!isOurs) member.claimant = claim.address;
+    this.#listener.conflict(member, claim);
+    return false;
+  }
+
+  /** To whoever claims the name of one who is gone: the incarnation that it must be above. */
+  #tellEnd(member: SwimMember, to: Address): void {
+    const { name, incarnation, state } = member;
+    const reminder = this.#context.ticks(limits.gossipReminderIntervalMs);
+    member.reminderTick = this.#context.now + reminder;
+    const from = state === "left" ? name : this.#context.name;
+    this.#sender.send(to, name, { kind: "dead", name, incarnation, from });
+  }
+
   #revive(member: SwimMember, claim: Alive): void {
     const before = member.state;
-    const changed = !equalBytes(member.meta, claim.meta);
-    this.#trust(member);
+    const { address, meta } = member;
+    const isSame = address.port === claim.address.port && equalBytes(address.ip, claim.address.ip);
+    const changed = !isSame || !equalBytes(meta, claim.meta);
+    this.countdown.stop(member);
     this.#sender.broadcastMember(claim, claim.name);
     member.incarnation = claim.incarnation;
     member.address = claim.address;
     member.meta = claim.meta;
     member.versions = claim.versions;
+    member.claimant = undefined;
     if (before !== "alive") this.#enter(member, "alive");
     if (before === "dead" || before === "left") this.#listener.joined(member);
     else if (changed) this.#listener.updated(member);
@@ -279,60 +253,14 @@ export class MemberStates {
     member.stateTick = this.#context.now;
   }
 
-  #trust(member: SwimMember): void {
-    member.suspicionTask?.cancel();
-    member.suspicionTask = undefined;
-    member.suspicion = undefined;
+  #hasRoomFor(name: string): boolean {
+    const { members } = this.#context;
+    return members.size < limits.gossipMembersMax && this.#listener.hasRoomFor(name);
   }
 
-  /** Sets the suspicion's end anew, or brings it about when it has passed. */
-  #awaitDeath(member: SwimMember, suspicion: Suspicion): void {
-    const { profile, members, now, name } = this.#context;
-    const { suspicionMultiplier, suspicionMaxMultiplier, probeIntervalMs } = profile;
-    const minMs = suspicionMinMs(suspicionMultiplier, members.size, probeIntervalMs);
-    const maxMs = minMs * suspicionMaxMultiplier;
-    const ms = suspicionMs(suspicion.confirmations, suspicion.expected, minMs, maxMs);
-    const ticksLeft = suspicion.startTick + this.#context.ticks(ms) - now;
-    const end = (): void => {
-      const { incarnation } = member;
-      this.dead({ kind: "dead", name: member.name, incarnation, from: name });
-    };
-    member.suspicionTask?.cancel();
-    if (ticksLeft <= 0) end();
-    else this.#countDown(member, ticksLeft, end);
+  #believes(incarnation: number, member: SwimMember | undefined): boolean {
+    const isBelieved = isBelievable(incarnation, member?.incarnation);
+    if (!isBelieved) this.#context.outbox.count("incarnation_refused");
+    return isBelieved;
   }
-
-  /**
-   * Most who wait have the suspicion from others and may have missed the refutation, so before the end
-   * each asks for itself. A real death costs everybody a few packets more.
-   */
-  #countDown(member: SwimMember, ticksLeft: number, end: () => void): void {
-    const step = this.#context.ticks(this.#context.profile.probeTimeoutMs);
-    const asked = Math.min(LAST_QUESTIONS, Math.floor((ticksLeft - 1) / step));
-    const later = (ticks: number, left: number, then: () => void): void => {
-      member.suspicionTask = this.#context.schedule.after(ticks, () => {
-        if (left === 0) {
-          then();
-          return;
-        }
-        this.askOnceMore(member);
-        later(step, left - 1, then);
-      });
-    };
-    later(ticksLeft - asked * step, asked, end);
-  }
-
-  #isIncarnation(incarnation: number): boolean {
-    const valid =
-      Number.isSafeInteger(incarnation) &&
-      incarnation >= 0 &&
-      incarnation <= limits.gossipIncarnationMax;
-    if (!valid) this.#context.outbox.count("incarnation_refused");
-    return valid;
-  }
-}
-
-function areVersions(versions: Uint8Array): boolean {
-  const [min = 0, max = 0] = versions;
-  return versions.length === 6 && min > 0 && max > 0 && min <= max;
 }

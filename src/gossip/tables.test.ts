@@ -217,14 +217,24 @@ describe("a Lamport clock", () => {
   });
 
   test("does not believe what would leave no room, and once near the end only small steps", () => {
-    const clock = new LamportClock();
     const { gossipTimeMax, gossipTimeStepMax } = limits;
-    assert.ok(clock.believes(gossipTimeMax));
+    assert.ok(new LamportClock().admits(gossipTimeMax));
     for (const time of [gossipTimeMax + gossipTimeStepMax, 2 ** 53, NaN, -1, 1.5]) {
-      assert.ok(!clock.believes(time), String(time));
+      assert.ok(!new LamportClock().admits(time), String(time));
     }
+    const clock = new LamportClock();
     clock.witness(gossipTimeMax);
-    assert.ok(clock.believes(gossipTimeMax + 2), "our own next times are believed by others");
+    assert.ok(clock.admits(gossipTimeMax + 2), "our own next times are believed by others");
+  });
+
+  test("where all clocks were driven beyond the bound, one that begins anew is soon among them", () => {
+    const { gossipTimeMax, gossipTimeStepMax } = limits;
+    const driven = new LamportClock(gossipTimeMax + gossipTimeStepMax / 2);
+    const fresh = new LamportClock();
+    assert.ok(!fresh.admits(driven.increment()));
+    assert.ok(fresh.admits(driven.increment()));
+    for (let count = 0; count < 2 ** 12; count++) fresh.admits(2 ** 53 - 1);
+    assert.ok(Number.isSafeInteger(fresh.time + 1_000));
   });
 });
 
@@ -251,6 +261,24 @@ describe("the schedule", () => {
   });
 });
 
+test("the schedule passes many ticks as one by one, says when it is due, and keeps no litter", () => {
+  const ran: string[] = [];
+  const schedule = new Schedule();
+  schedule.after(7, () => {
+    ran.push(`seven at ${schedule.now}`);
+    schedule.after(2, () => ran.push(`nine at ${schedule.now}`));
+  });
+  const cancelled = schedule.after(3, () => ran.push("never"));
+  assert.equal(schedule.ticksUntilDue, 3);
+  cancelled.cancel();
+  assert.equal(schedule.ticksUntilDue, 7);
+  schedule.advance(20);
+  assert.deepEqual([ran, schedule.now], [["seven at 7", "nine at 9"], 20]);
+  assert.equal(schedule.ticksUntilDue, Infinity);
+  for (let count = 0; count < 100_000; count++) schedule.after(1e6, () => undefined).cancel();
+  assert.ok(schedule.size < 5_000, String(schedule.size));
+});
+
 describe("the ring of members", () => {
   const member = (name: string): SwimMember => ({
     name,
@@ -262,6 +290,8 @@ describe("the ring of members", () => {
     stateTick: 0,
     suspicion: undefined,
     suspicionTask: undefined,
+    claimant: undefined,
+    reminderTick: 0,
   });
 
   test("everybody is probed once in each round, in another order", () => {

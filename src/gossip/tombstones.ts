@@ -27,13 +27,12 @@ export class Tombstones {
   }
 
   add(member: SwimMember): void {
+    // An incarnation that only a forger can have reached would keep its owner away for a day.
+    const { incarnation } = member;
+    if (incarnation > limits.gossipIncarnationMax) return;
     if (this.#byName.size >= limits.gossipMembersMax) return;
     const tick = this.#context.now;
     this.#byName.set(member.name, { member, tick, reminderTick: 0 });
-  }
-
-  delete(name: string): void {
-    this.#byName.delete(name);
   }
 
   /** True: the claim is of a life that ended. */

@@ -377,6 +377,11 @@ export class Membership implements AsyncDisposable {
       case "left":
         this.#left?.resolve();
         return;
+      case "conflict": {
+        const claimed = this.#addressOf(event.claimed);
+        this.#observer.log("warn", "member_conflict", { member: event.name, claimed });
+        return;
+      }
       case "conflict-lost": {
         const { membersFor, membersAsked } = event;
         const sentence = `another member is called ${this.name}: ${membersFor} of ${membersAsked} say so`;

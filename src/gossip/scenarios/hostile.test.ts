@@ -9,6 +9,8 @@ import type { Alive, CountName, PacketMessage, PushPull, SerfMessage } from "../
 import { addressOf, alive, dead, Lone, pushPull, row, suspect } from "../testing/lone.ts";
 
 describe("refused", () => {
+  const versions = (...bytes: readonly number[]): Alive =>
+    alive("z", 1, { versions: Uint8Array.from(bytes) });
   const five = { ip: new Uint8Array(5), port: 1 };
   const cases: readonly [what: string, message: PacketMessage, count: CountName][] = [
     ["a name of 64 KiB", alive("z".repeat(65_536)), "member_name_invalid"],
@@ -17,6 +19,9 @@ describe("refused", () => {
     ["port 0", alive("z", 1, { address: addressOf(9, 0) }), "address_refused"],
     ["tags of 64 KiB", alive("z", 1, { meta: new Uint8Array(65_536) }), "meta_refused"],
     ["no versions", alive("z", 1, { versions: new Uint8Array() }), "versions_refused"],
+    ["versions that we do not speak", versions(1, 1, 1, 2, 5, 4), "versions_refused"],
+    ["versions that nobody speaks", versions(1, 5, 9, 2, 5, 4), "versions_refused"],
+    ["versions of Serf that we do not speak", versions(1, 5, 2, 2, 3, 3), "versions_refused"],
     ["versions of 0", alive("z", 1, { versions: new Uint8Array(6) }), "versions_refused"],
     ["an incarnation that nobody can top", alive("z", 2 ** 32 - 1), "incarnation_refused"],
     ["an accusation that cannot be refuted", suspect("a", 2 ** 32 - 1), "incarnation_refused"],
@@ -66,7 +71,8 @@ describe("refused", () => {
       const a = new Lone("b");
       a.hearSerf(message);
       assert.deepEqual([...a.counts], [[count, 1]]);
-      assert.ok(a.gossip.status().clocks.time < 10);
+      const { time, eventTime, queryTime } = a.gossip.status().clocks;
+      assert.ok(Math.max(time, eventTime, queryTime) <= limits.gossipTimeMax);
       assert.deepEqual(a.story(), []);
     });
   }
@@ -96,7 +102,95 @@ describe("refused", () => {
   });
 });
 
+describe("what can be refuted is believed, and nothing else", () => {
+  test("the answer to the highest accusation is believed by others", () => {
+    for (const accuse of [suspect, dead]) {
+      const [a, other] = [new Lone("b"), new Lone("b")];
+      let highest = 0;
+      for (let incarnation = 2 ** 31; incarnation < 2 ** 31 + 1_000; incarnation++) {
+        const before = a.counts.get("incarnation_refused") ?? 0;
+        a.hear(accuse("a", incarnation));
+        if ((a.counts.get("incarnation_refused") ?? 0) === before) highest = incarnation;
+      }
+      a.run(400);
+      const answers = a.sentOf("alive").filter(({ name }) => name === "a");
+      const last = Math.max(...answers.map(({ incarnation }) => incarnation));
+      assert.equal(last, highest + 1);
+      // As it hears of it: not each time, but more often than the step.
+      for (let heard = 2 ** 31; heard < highest; heard += 60) other.hear(alive("b", heard));
+      other.hear(accuse("b", highest), alive("b", last));
+      assert.equal(other.status("b"), "alive");
+      assert.equal(other.counts.get("incarnation_refused"), undefined);
+    }
+  });
+
+  test("whoever was driven high and leaves is not kept away for it", () => {
+    const a = new Lone("b", "c");
+    const high = 2 ** 31 + 20;
+    a.hearSerf({ kind: "leave-intent", time: 5, name: "b", prune: false });
+    a.hear(alive("b", high), dead("b", high, "b"));
+    assert.equal(a.status("b"), "left");
+    a.runAnswered(120_000);
+    a.hear(alive("b", 1));
+    assert.equal(a.status("b"), "alive");
+  });
+});
+
 describe("bounded", () => {
+  test("names, over a day, and rows of a push/pull: who is gone longest makes room", () => {
+    const a = new Lone();
+    const meta = new Uint8Array();
+    const half = limits.gossipMembersMax / 2;
+    for (const round of [0, 1, 2]) {
+      const messages = Array.from({ length: half }, (_, index) => {
+        const address = { ip: Uint8Array.of(10, 1, index >> 8, index & 255), port: 1 };
+        const name = `m${round}-${index}`;
+        const left = { kind: "leave-intent", time: 5, name, prune: false } as const;
+        const said = alive(name, 1, { address, meta });
+        return [said, { kind: "user", message: left } as const, dead(name, 1, name)];
+      });
+      a.gossip.step({ kind: "packet", from: addressOf(2), messages: messages.flat() });
+      // Until the list has forgotten them.
+      a.gossip.tick(3_500);
+      a.gossip.ready();
+    }
+    a.hear(alive("b"));
+    assert.deepEqual(
+      ["m0-1", "m2-1", "b"].map((name) => a.status(name)),
+      [undefined, "left", "alive"],
+    );
+    assert.ok(a.gossip.members().length <= limits.gossipMembersMax);
+    const rows = a.push(pushPull([]))?.members ?? [];
+    assert.ok(rows.length <= limits.gossipRowsMax, String(rows.length));
+    assert.ok(["a", "b"].every((name) => rows.some((row) => row.name === name)));
+  });
+
+  test("what is remembered of events, whatever their size", () => {
+    const a = new Lone("b");
+    const { gossipEventTimes, gossipEventBytesPerTimeMax } = limits;
+    for (let time = 1; time <= 2 * gossipEventTimes; time++) {
+      for (const bytes of [60_000, 9_000, 9_000, 5_000, 400]) {
+        const payload = new Uint8Array(bytes);
+        const name = `e${bytes}`;
+        a.hearSerf({ kind: "user-event", time, name, payload, coalesce: false });
+      }
+    }
+    const remembered = (a.push(pushPull([]))?.serf?.events ?? []).flatMap(({ events }) => events);
+    const bytes = remembered.reduce((sum, { payload }) => sum + payload.length, 0);
+    assert.ok(bytes <= gossipEventTimes * gossipEventBytesPerTimeMax);
+    assert.ok(remembered.some(({ payload }) => payload.length === 9_000));
+    assert.ok(bytes < limits.gossipSerfStateBytesMax / 2, "it fits into a push/pull");
+    const query = { kind: "query", time: 5, id: 1, ack: false, noBroadcast: false } as const;
+    const source = { name: "b", ...addressOf(2) };
+    const rest = { source, relayFactor: 0, timeoutMs: 1_000, name: "x" };
+    a.clear();
+    a.hearSerf({ ...query, ...rest, filters: [], payload: new Uint8Array(60_000) });
+    const filter = { kind: "names", names: ["a"] } as const;
+    const filters = Array.from({ length: 1_000 }, () => filter);
+    a.hearSerf({ ...query, ...rest, filters, id: 2, payload: new Uint8Array() });
+    assert.deepEqual([a.story(), a.counts.get("query_limit")], [[], 2]);
+  });
+
   test("members, and what is remembered of those who are unknown", () => {
     const a = new Lone();
     const meta = new Uint8Array();

@@ -5,6 +5,8 @@ import { describe, test } from "node:test";
 import { VERSIONS } from "../index.ts";
 import { addressOf, alive, dead, Lone, metaOf, pushPull, row, suspect } from "../testing/lone.ts";
 
+const elsewhere = addressOf(2, 1234);
+
 describe("alive", () => {
   test("somebody new joins, and the news go on", () => {
     const a = new Lone("b");
@@ -32,19 +34,58 @@ describe("alive", () => {
     assert.equal(a.gossip.members()[1]?.tags["role"], "other");
   });
 
-  test("another address under a known name is a conflict, unless its owner has left", () => {
+  test("another address under the name of one who lives is a conflict, told of once a second", () => {
     const a = new Lone("b");
-    const moved = alive("b", 9, { address: addressOf(2, 1234) });
-    a.hear(moved);
-    assert.equal(a.counts.get("address_conflict"), 1);
-    assert.equal(a.gossip.members()[1]?.address.port, 7946);
-    a.hear(dead("b", 1, "x"), moved);
-    assert.equal(a.counts.get("address_conflict"), 2);
+    for (let count = 0; count < 10; count++) a.hear(alive("b", 9, { address: elsewhere }));
+    assert.equal(a.counts.get("address_conflict"), 10);
+    assert.deepEqual(a.story(), ["conflict b"]);
+    assert.equal(a.gossip.member("b")?.address.port, 7946);
+    a.hear(suspect("b", 1), alive("b", 9, { address: elsewhere }));
+    assert.equal(a.gossip.member("b")?.address.port, 7946, "a suspect may live");
+  });
 
-    const b = new Lone("b");
-    b.hear(dead("b", 1, "b"), alive("b", 1, { address: addressOf(2, 1234) }));
-    assert.equal(b.gossip.members()[1]?.address.port, 1234);
-    assert.deepEqual(b.story(), ["failed b", "join b"]);
+  test("who crashed comes back from another address with a higher incarnation", () => {
+    const a = new Lone("b");
+    a.hear(dead("b", 4, "x"), alive("b", 5, { address: elsewhere }));
+    assert.equal(a.gossip.member("b")?.address.port, 1234);
+    assert.deepEqual(a.story(), ["failed b", "join b"]);
+    a.run(400);
+    const told = a.sentOf("alive").find(({ name }) => name === "b");
+    assert.deepEqual([told?.incarnation, told?.address.port], [5, 1234]);
+  });
+
+  test("so does who left; an old story of another address brings nobody back, and is answered", () => {
+    for (const from of ["b", "x"]) {
+      const a = new Lone("b", "c");
+      a.hear(dead("b", 4, from));
+      a.runAnswered(5_000);
+      a.clear();
+      for (const incarnation of [1, 4]) a.hear(alive("b", incarnation, { address: elsewhere }));
+      assert.deepEqual(a.story(), []);
+      const answers = a.sent.filter(({ to }) => to === "10.0.0.2:1234");
+      assert.equal(answers.length, 1, "once a second");
+      const by = from === "b" ? "b" : "a";
+      assert.deepEqual(answers[0]?.message, dead("b", 4, by));
+      a.hear(alive("b", 5, { address: elsewhere }));
+      assert.equal(a.gossip.member("b")?.address.port, 1234);
+    }
+  });
+
+  test("who claimed the name of one who was not dead yet is told as soon as it is", () => {
+    const a = new Lone("b", "c");
+    a.hear(alive("b", 3, { address: elsewhere }));
+    a.clear();
+    a.hear(dead("b", 2, "x"));
+    const told = a.sent.filter(({ to }) => to === "10.0.0.2:1234");
+    assert.ok(told.some(({ message }) => message.kind === "dead" && message.incarnation === 2));
+  });
+
+  test("IPv4 in 4 bytes and in 16 is one address", () => {
+    const a = new Lone("b");
+    const ip = Uint8Array.of(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 255, 255, 10, 0, 0, 2);
+    a.hear(alive("b", 2, { address: { ip, port: 7946 } }));
+    assert.equal(a.counts.get("address_conflict"), undefined);
+    assert.equal(a.gossip.member("b")?.address.ip.length, 16);
   });
 
   test("an IPv4 address of 16 bytes is kept as it came", () => {

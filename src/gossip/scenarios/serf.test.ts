@@ -346,8 +346,11 @@ describe("queries", () => {
 describe("a name that two claim", () => {
   const claim = alive("a", 9, { address: addressOf(66) });
 
-  function voted(a: Lone, votes: readonly (number | null)[]): string[] {
+  function voted(a: Lone, votes: readonly (number | null)[], isOtherThere = true): string[] {
     a.hear(claim);
+    const ping = a.sent.find(({ to, message }) => message.kind === "ping" && to.includes(".66:"));
+    assert.ok(ping?.message.kind === "ping" && ping.message.name === "a");
+    if (isOtherThere) a.hear({ kind: "ack", sequence: ping.message.sequence, payload: null });
     a.run(400);
     const [query] = a.sentSerf("query");
     assert.equal(query?.name, "_serf_conflict");
@@ -387,6 +390,10 @@ describe("a name that two claim", () => {
     for (const [votes, lost] of cases) {
       assert.equal(voted(new Lone("b", "c", "d"), votes).length > 0, lost, votes.join());
     }
+  });
+
+  test("where nobody answers, the other was our former self: nobody stops", () => {
+    assert.deepEqual(voted(new Lone("b", "c", "d"), [66, 66, 66], false), []);
   });
 
   test("a flood of claims calls one vote, and our address stays", () => {
