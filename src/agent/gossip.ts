@@ -10,11 +10,11 @@ import {
   GossipSocket,
   IpcLog,
   IpcServer,
-  Keyring,
   resolveHost,
   serfCodec,
 } from "../transport/index.ts";
 import { REPLICA_ROLE, TAG } from "./peer-addresses.ts";
+import { GossipKeyring } from "./gossip-keys.ts";
 import type { AgentConfig } from "./settings.ts";
 import { formatAddress, isLoopback, parseAddress } from "./values.ts";
 
@@ -52,7 +52,9 @@ export class AgentGossip {
     options: AgentGossipOptions,
   ): Promise<AgentGossip> {
     const log = new IpcLog(options.observer, systemClock);
-    const socket = await openSocket(config, log);
+    const kept = path.join(config.dataDir, "gossip.keyring");
+    const keys = new GossipKeyring(kept, config.gossipKey, log);
+    const socket = await openSocket(config, keys, log);
     try {
       const { name } = facts;
       const membership = await Membership.start({
@@ -60,15 +62,14 @@ export class AgentGossip {
         address: await advertised(config, socket.address),
         tags: tagsOf(config, facts),
         wire: socket satisfies GossipWire,
-        keys: socket.keyring,
+        keys,
         codec: serfCodec,
         addresses: { resolve: resolveHost, format: formatIp },
         snapshot: fileSnapshot(path.join(config.dataDir, "gossip.snapshot")),
         observer: log,
         onConflictLost: options.onConflictLost,
       });
-      const seeds = [...config.startJoinAddrs, ...membership.remembered];
-      if (seeds.length > 0) void membership.keepJoined(seeds);
+      void membership.keepJoined(config.startJoinAddrs);
       const { ip, port } = socket.address;
       return new AgentGossip(
         membership,
@@ -109,9 +110,12 @@ function timeout(ms: number): { readonly promise: Promise<void>; readonly cancel
 }
 
 /** Without a key only this machine may gossip with us, whatever host the other ports are bound to. */
-async function openSocket(config: AgentConfig, observer: Observer): Promise<GossipSocket> {
+async function openSocket(
+  config: AgentConfig,
+  { keyring }: GossipKeyring,
+  observer: Observer,
+): Promise<GossipSocket> {
   const { host, port } = parseAddress(config.bindAddr) ?? { host: "127.0.0.1", port: 0 };
-  const keyring = new Keyring(config.gossipKey.map((key) => Buffer.from(key, "base64")));
   const isNarrowed = keyring.isEmpty && !isLoopback(host);
   if (isNarrowed) {
     observer.log("warn", "gossip.on-loopback", { reason: "there is no --gossip-key" });

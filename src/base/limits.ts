@@ -371,6 +371,8 @@ export const gossipSerfStateBytesMax: number = 20 * MiB;
 export const gossipRowsMax: number = gossipMembersMax;
 /** One row: a name and tags. */
 export const gossipRowBytesMax: number = 64 * KiB;
+/** Values of one message: of all members' times and all remembered events there are fewer than half as many. */
+export const gossipValuesMax: number = 256 * KiB;
 /** What is read again of a stream's values because they came in pieces. */
 export const gossipStreamRereadBytesMax: number = 4 * MiB;
 /** Streams of others that are served at once, as memberlist limits them, and all their bytes. */
@@ -387,6 +389,11 @@ export const membershipEventsMax = 4_096;
 /** A join that failed is tried again after so long; the pause doubles up to the second. */
 export const joinRetryMsMin = 1_000;
 export const joinRetryMsMax = 30_000;
+/** Seeds that are tried at once, and members of the last life that are tried beside them, drawn anew each time. */
+export const joinsAtOnceMax = 16;
+export const rememberedTriedMax = 16;
+/** Lines about members in one go; in a flood there is one for each `gossipComplaintIntervalMs`. */
+export const memberLinesMax = 256;
 /** How often one that joined looks whether it is alone again. */
 export const rejoinCheckMs = 30_000;
 /** What a stop takes at most to leave the gossip in order. */

@@ -4,9 +4,15 @@ import { createSocket } from "node:dgram";
 import { randomBytes } from "node:crypto";
 import { networkInterfaces } from "node:os";
 import { describe, test } from "node:test";
+import { isDeepStrictEqual } from "node:util";
 import { startMember, statuses, until } from "../../test/support/memberships.ts";
+import type { RunningMember } from "../../test/support/memberships.ts";
 import { skipUnless } from "../../test/support/require.ts";
+import { limits } from "../base/index.ts";
 import type { Observer } from "../base/index.ts";
+import { VERSIONS } from "../gossip/index.ts";
+import { Keyring, resolveHost, serfCodec } from "../transport/index.ts";
+import { encodePacket } from "../transport/gossip-packet.ts";
 import { readSnapshot } from "./index.ts";
 import type { MembershipEvent, SnapshotStore } from "./index.ts";
 
@@ -120,16 +126,90 @@ describe("membership", () => {
     await assert.rejects(startMember(t, "open", { host: "0.0.0.0" }), key);
   });
 
-  test("a member that falls silent is failed, and its return is a join", async (t) => {
+  test("a member that falls silent is failed, and its return is a join, also from elsewhere", async (t) => {
     const one = await startMember(t, "one");
     const two = await startMember(t, "two");
     await two.membership.join([one.address]);
     await until(one.membership, () => one.membership.members().length === 2);
     await two.membership.close();
-    await until(one.membership, () => statuses(one.membership)["two"] === "failed", 30_000);
-    const back = await startMember(t, "two", { port: two.port });
+    // A process that is started again at once, at another address: nobody has noticed its crash.
+    const lost: string[] = [];
+    const onConflictLost = ({ message }: Error): void => void lost.push(message);
+    const back = await startMember(t, "two", { onConflictLost });
     await back.membership.join([one.address]);
-    await until(one.membership, () => statuses(one.membership)["two"] === "alive");
+    await until(one.membership, () => statuses(one.membership)["two"] === "failed", 30_000);
+    const isBack = (): boolean =>
+      one.membership
+        .members()
+        .some(({ address, status }) => address.port === back.port && status === "alive");
+    await until(one.membership, isBack);
+    assert.deepEqual(lost, []);
+  });
+
+  const isLinux = process.platform === "linux";
+  test(
+    "all restart at other addresses: the names of seeds are resolved anew, and memories do not harm",
+    skipUnless(isLinux, "all of 127.0.0.0/8"),
+    async (t) => {
+      const found: string[] = [];
+      const resolve = (host: string): Promise<readonly Uint8Array[]> =>
+        host === "cluster.example"
+          ? Promise.resolve(found.map((ip) => Uint8Array.from(ip.split("."), Number)))
+          : resolveHost(host);
+      const stores = [storeOf(), storeOf(), storeOf()];
+      const start = async (net: number, port: number): Promise<RunningMember[]> => {
+        const members: RunningMember[] = [];
+        for (const [i, snapshot] of stores.entries()) {
+          const host = `127.0.${net}.${i + 1}`;
+          const at = members[0]?.port ?? port;
+          members.push(await startMember(t, `m${i}`, { host, port: at, snapshot, resolve }));
+        }
+        // Names that are not there yet at the start are asked for again.
+        const joined = members.map(({ membership, port: at }) =>
+          membership.keepJoined([`cluster.example:${at}`]),
+        );
+        found.splice(0, found.length, ...[1, 2, 3].map((last) => `127.0.${net}.${last}`));
+        const allAlive = { m0: "alive", m1: "alive", m2: "alive" };
+        for (const { membership } of members) {
+          await until(membership, () => isDeepStrictEqual(statuses(membership), allAlive));
+        }
+        const own = members[0]?.membership.members().map(({ address }) => address.ip[2]);
+        assert.deepEqual(own, [net, net, net]);
+        void Promise.all(joined);
+        return members;
+      };
+      const first = await start(11, 0);
+      for (const { membership } of first) await membership.close();
+      const old = readSnapshot(stores[0]?.text ?? "", "m0")?.addresses ?? [];
+      assert.ok(old.length === 2 && old.every((address) => address.startsWith("127.0.11.")));
+      found.length = 0;
+      await start(12, first[0]?.port ?? 0);
+    },
+  );
+
+  test("a flood of news about members is counted, and told of once a second", async (t) => {
+    const observer = counting();
+    const one = await startMember(t, "one", { observer });
+    const sender = createSocket("udp4");
+    const started = Date.now();
+    const [ip, versions] = [Uint8Array.of(127, 0, 0, 1), VERSIONS];
+    for (let n = 0; n < 600; n++) {
+      const name = `forged-${n}`;
+      const claim = { kind: "alive", name, address: { ip, port: 1 + n }, versions } as const;
+      const parts = [
+        serfCodec.encodePacket({ ...claim, incarnation: 1, meta: new Uint8Array(0) }),
+        serfCodec.encodePacket({ kind: "dead", name, incarnation: 1, from: "x" }),
+      ];
+      const packet = encodePacket({ parts, versions: undefined }, new Keyring([]));
+      await new Promise((resolve) => sender.send(packet, one.port, "127.0.0.1", resolve));
+    }
+    await until(one.membership, () => one.membership.members().length > 400);
+    sender.close();
+    const told = observer.lines.filter((line) => line.startsWith("member.")).length;
+    const seconds = (Date.now() - started) / 1_000;
+    assert.ok(told <= limits.memberLinesMax + 1 + seconds, String(told));
+    const failed = observer.counts.get("gossip_member_events_total failed") ?? 0;
+    assert.ok(failed >= 400, String(failed));
   });
 
   test("a snapshot lets a restart join without a seed, and keeps old events away", async (t) => {

@@ -28,6 +28,7 @@ import { tellGauges } from "./gauges.ts";
 import { EventHub } from "./membership-event.ts";
 import type { Listener, MembershipEvent } from "./membership-event.ts";
 import type { Addresses, GossipKeys, GossipWire } from "./ports.ts";
+import { LogBudget } from "./log-budget.ts";
 import { RunningQueries } from "./running-queries.ts";
 import type { QueryAnswer } from "./running-queries.ts";
 import { readSnapshot } from "./snapshot.ts";
@@ -58,7 +59,8 @@ export interface MembershipOptions {
 }
 
 const TICK_MS = 10;
-const GAUGE_TICKS = 100;
+/** How often gauges are told, at most. */
+const GAUGES_MS = 1_000;
 const KIND = labelsBy("kind");
 const WHAT = labelsBy("what");
 
@@ -71,6 +73,8 @@ export class Membership implements AsyncDisposable {
   readonly #keys: GossipKeys;
   readonly #addresses: Addresses;
   readonly #observer: Observer;
+  readonly #clock: Clock;
+  readonly #lines: LogBudget;
   readonly #onConflictLost: (error: ProglogError) => void;
   readonly #hub = new EventHub();
   readonly #queries: RunningQueries;
@@ -83,7 +87,7 @@ export class Membership implements AsyncDisposable {
   #left: Deferred<void> | undefined;
   #tags: Tags;
   #isTurning = false;
-  #ticks = 0;
+  #gaugedAt = 0;
   #closing: Promise<void> | undefined;
 
   /** Begins at once. The wire is its own from now on. Throws `INVALID_ARGUMENT` for tags or a name that are too long. */
@@ -102,6 +106,8 @@ export class Membership implements AsyncDisposable {
     this.#keys = options.keys;
     this.#addresses = options.addresses;
     this.#observer = options.observer ?? silentObserver;
+    this.#clock = clock;
+    this.#lines = new LogBudget(this.#observer, clock);
     this.#onConflictLost = options.onConflictLost ?? ((): void => undefined);
     this.#tags = tags;
     this.#remembered = remembered?.addresses ?? [];
@@ -133,9 +139,13 @@ export class Membership implements AsyncDisposable {
     for (const kind of ["join", "failed", "leave"]) {
       this.#observer.count("gossip_member_events_total", 0, KIND(kind));
     }
-    tellGauges(this.#observer, this.status());
+    this.#ticker = new Ticker(clock, TICK_MS, {
+      ticksUntilDue: () => this.#gossip.ticksUntilDue,
+      pass: (ticks) => this.#gossip.tick(ticks),
+      expire: (ticks) => this.#expire(ticks),
+    });
+    this.#tellGauges();
     wire.start((input) => this.#input(input));
-    this.#ticker = new Ticker(clock, TICK_MS, () => this.#tick());
     this.#turn(() => undefined);
   }
 
@@ -182,13 +192,19 @@ export class Membership implements AsyncDisposable {
   }
 
   /**
-   * Joins, and joins again whenever nobody else is there, as after a long partition, or when the
-   * others have forgotten us. Ends with the membership.
+   * Joins, through these or whom we remember, and joins again whenever nobody else is there, as after
+   * a long partition, or when the others have forgotten us. Where there are others, a seed that is none of
+   * them is joined too: servers that start all at once may have found each other in two groups. Ends
+   * with the membership. Throws `INVALID_ARGUMENT` for what is no address.
    */
   async keepJoined(addresses: readonly string[]): Promise<void> {
     const { signal } = this.#ended;
+    if (addresses.length + this.#remembered.length === 0) return;
     while (!signal.aborted) {
-      if (this.#isAlone()) await this.join(addresses);
+      if (this.#isAlone()) await this.#joiner.untilJoined(addresses, signal, this.#remembered);
+      else if (this.#gossip.status().phase === "alive") {
+        await this.#joiner.meet(addresses, this.#others());
+      }
       await this.#joiner.pause(limits.rejoinCheckMs, signal);
     }
   }
@@ -278,15 +294,24 @@ export class Membership implements AsyncDisposable {
   }
 
   #isAlone(): boolean {
-    const isOther = ({ name, status }: Member): boolean =>
-      name !== this.name && (status === "alive" || status === "leaving");
-    return this.status().phase === "alive" && !this.members().some(isOther);
+    return this.status().phase === "alive" && this.#others().length === 0;
   }
 
-  #tick(): void {
-    this.#turn(() => this.#gossip.tick());
-    this.#ticks += 1;
-    if (this.#ticks % GAUGE_TICKS === 0) tellGauges(this.#observer, this.status());
+  /** Where others live. */
+  #others(): Address[] {
+    return this.members()
+      .filter(({ name, status }) => name !== this.name && /alive|leaving/.test(status))
+      .map(({ address }) => address);
+  }
+
+  #expire(ticks: number): void {
+    this.#turn(() => this.#gossip.tick(ticks));
+    if (this.#clock.monotonic() - this.#gaugedAt >= GAUGES_MS) this.#tellGauges();
+  }
+
+  #tellGauges(): void {
+    this.#gaugedAt = this.#clock.monotonic();
+    tellGauges(this.#observer, this.status());
   }
 
   /** Gives the core something, and does all that it then wants. What that does in turn waits for its end. */
@@ -294,11 +319,13 @@ export class Membership implements AsyncDisposable {
     if (this.#isTurning) return give();
     this.#isTurning = true;
     try {
+      this.#ticker.sync();
       const given = give();
       this.#doAll();
       return given;
     } finally {
       this.#isTurning = false;
+      this.#ticker.arm();
     }
   }
 
@@ -330,7 +357,7 @@ export class Membership implements AsyncDisposable {
         const at = `${this.#addresses.format(address.ip)}:${address.port}`;
         const isOwn = name === this.name;
         const level = event.kind === "failed" ? "warn" : isOwn ? "debug" : "info";
-        this.#observer.log(level, `member.${event.kind}`, { member: name, address: at });
+        this.#lines.log(level, `member.${event.kind}`, { member: name, address: at });
         this.#observer.count("gossip_member_events_total", 1, KIND(event.kind));
         if (isOwn) this.#tags = tags;
         this.#snapshot?.touch();
@@ -352,7 +379,7 @@ export class Membership implements AsyncDisposable {
         const response = changeKeys(this.#keys, event.operation, event.key);
         const { ok, text } = response;
         const { operation } = event;
-        this.#observer.log("info", "gossip.key-asked", {
+        this.#lines.log("info", "gossip.key-asked", {
           operation,
           ok,
           from: event.query.from,
@@ -379,7 +406,7 @@ export class Membership implements AsyncDisposable {
         return;
       case "conflict": {
         const claimed = this.#addressOf(event.claimed);
-        this.#observer.log("warn", "member_conflict", { member: event.name, claimed });
+        this.#lines.log("warn", "member.conflict", { member: event.name, claimed });
         return;
       }
       case "conflict-lost": {
@@ -394,11 +421,11 @@ export class Membership implements AsyncDisposable {
         return;
       case "suspected":
         this.#observer.count("gossip_suspected_total");
-        this.#observer.log("info", "member.suspected", { member: event.name, by: event.from });
+        this.#lines.log("info", "member.suspected", { member: event.name, by: event.from });
         return;
       case "tcp-only": {
         this.#observer.count("gossip_tcp_only_total");
-        this.#observer.log("warn", "gossip.tcp-only", { member: event.name });
+        this.#lines.log("warn", "gossip.tcp-only", { member: event.name });
         return;
       }
     }

@@ -2,6 +2,7 @@ import { mkdir, readFile, rename, writeFile } from "node:fs/promises";
 import * as path from "node:path";
 import { limits, ProglogError } from "../base/index.ts";
 import type { Clocks } from "../gossip/index.ts";
+import { isSeed } from "./joiner.ts";
 
 /** What is remembered for the next start: how to find the others, and which events are old. */
 export interface Snapshot {
@@ -40,7 +41,7 @@ export function readSnapshot(text: string, name: string): Snapshot | undefined {
   if (read?.["format"] !== FORMAT || read["name"] !== name) return undefined;
   const { addresses } = read;
   const times = [read["member_time"], read["event_time"], read["query_time"]];
-  if (!times.every(isTime) || !Array.isArray(addresses) || !addresses.every(isText)) {
+  if (!times.every(isTime) || !Array.isArray(addresses) || !addresses.every(isAddress)) {
     return undefined;
   }
   const [time = 1, eventTime = 1, queryTime = 1] = times;
@@ -61,8 +62,8 @@ function isTime(value: unknown): value is number {
   return Number.isSafeInteger(value) && (value as number) >= 1;
 }
 
-function isText(value: unknown): value is string {
-  return typeof value === "string";
+function isAddress(value: unknown): value is string {
+  return typeof value === "string" && isSeed(value);
 }
 
 /**

@@ -121,7 +121,7 @@ export function decodeFields(type: number, fields: Fields): PacketMessage | unde
       const address = addressOf(fields, "Addr", "Port");
       if (address === undefined) return undefined;
       const who = { incarnation: fields.uint("Incarnation", U32), name: fields.text("Node") };
-      const what = { meta: fields.bytes("Meta"), versions: fields.bytes("Vsn") };
+      const what = { meta: fields.ownBytes("Meta"), versions: fields.ownBytes("Vsn") };
       return { kind: "alive", ...who, address, ...what };
     }
     default:
@@ -143,7 +143,7 @@ function sourceOf(fields: Fields): { readonly source?: Source } {
 
 /** An address of 4 or 16 bytes, as they came. */
 export function addressOf(fields: Fields, ipField: string, portField: string): Address | undefined {
-  const ip = fields.bytes(ipField);
+  const ip = fields.ownBytes(ipField);
   const port = fields.uint(portField, U16);
   return ip.length === 4 || ip.length === 16 ? { ip, port } : undefined;
 }

@@ -8,6 +8,7 @@
  * Source: msgpack's specification; traps 1, 2, 10 and 11 of the peers' codecs.
  */
 import { isUtf8 } from "node:buffer";
+import { limits } from "../base/index.ts";
 
 export type Value = null | boolean | number | bigint | Uint8Array | readonly Value[] | ValueMap;
 export type ValueMap = ReadonlyMap<string, Value>;
@@ -32,6 +33,7 @@ export class MsgpackReader {
   at: number;
   /** `more`: the bytes end within a value; `bad`: no more bytes could make it one. */
   state: "ok" | "more" | "bad" = "ok";
+  #values = 0;
 
   constructor(bytes: Uint8Array, at = 0) {
     this.#bytes = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
@@ -40,7 +42,9 @@ export class MsgpackReader {
 
   /** The next value; null once `state` is not `ok`. Raw is a view of the bytes given. */
   value(depth = 0): Value {
-    if (depth > DEPTH_MAX) return this.#fail("bad");
+    // A byte can be a value of sixteen in memory.
+    this.#values += 1;
+    if (depth > DEPTH_MAX || this.#values > limits.gossipValuesMax) return this.#fail("bad");
     const head = this.#uint(1);
     if (head < 0x80) return head;
     if (head < 0x90) return this.#map(head & 0x0f, depth);
@@ -192,6 +196,11 @@ export class Fields {
     // Some codecs write a Go []uint8 as an array of integers.
     const isBytes = Array.isArray(value) && value.every(isByte);
     return isBytes ? Uint8Array.from(value) : this.#wrong(new Uint8Array(0));
+  }
+
+  /** The same as bytes of its own: what is kept must not keep the packet, or the stream, that it came in. */
+  ownBytes(name: string): Uint8Array {
+    return Uint8Array.from(this.bytes(name));
   }
 
   /** A whole number from 0 to `max`. */

@@ -156,7 +156,7 @@ function decodeFields(type: number, fields: Fields): SerfMessage | undefined {
     case TYPE.join:
       return { kind: "join-intent", time, name: fields.text("Node") };
     case TYPE.userEvent: {
-      const event = { name: fields.text("Name"), payload: fields.bytes("Payload") };
+      const event = { name: fields.text("Name"), payload: fields.ownBytes("Payload") };
       return { kind: "user-event", time, ...event, coalesce: fields.flag("CC") };
     }
     case TYPE.query:
@@ -164,7 +164,7 @@ function decodeFields(type: number, fields: Fields): SerfMessage | undefined {
     case TYPE.queryResponse: {
       const ack = (fields.uint("Flags", U32) & FLAG_ACK) !== 0;
       const answer = { id: fields.uint("ID", U32), from: fields.text("From") };
-      return { kind: "query-response", time, ...answer, ack, payload: fields.bytes("Payload") };
+      return { kind: "query-response", time, ...answer, ack, payload: fields.ownBytes("Payload") };
     }
     case TYPE.conflictResponse:
       return decodeConflict(fields);
@@ -196,7 +196,7 @@ function decodeQuery(time: number, fields: Fields): Query | undefined {
     relayFactor: fields.uint("RelayFactor", 0xff),
     timeoutMs: Math.max(0, Math.floor(fields.number("Timeout") / NS_PER_MS)),
     name: fields.text("Name"),
-    payload: fields.bytes("Payload"),
+    payload: fields.ownBytes("Payload"),
   };
 }
 
@@ -250,7 +250,7 @@ function sourceOf(
   portField: string,
   name: string,
 ): Source | undefined {
-  const ip = fields.bytes(ipField);
+  const ip = fields.ownBytes(ipField);
   const port = fields.uint(portField, U16);
   return fields.isValid() && (ip.length === 4 || ip.length === 16) ? { ip, port, name } : undefined;
 }
@@ -295,7 +295,7 @@ function decodeSlot(value: Value): EventSlot | undefined {
   const fields = new Fields(value);
   const events = fields.list("Events").map((event) => {
     const inner = new Fields(event);
-    const read = { name: inner.text("Name"), payload: inner.bytes("Payload") };
+    const read = { name: inner.text("Name"), payload: inner.ownBytes("Payload") };
     return inner.isValid() ? read : undefined;
   });
   const slot = {

@@ -19,12 +19,20 @@ const ACCEPTED = { what: "accepted" };
 
 interface Served {
   readonly socket: Socket;
-  readonly cancelTimeout: () => void;
+  /** What is held of a message that is not whole. */
+  heldBytes: number;
+  isWhole: boolean;
+  readonly refuse: (what: string, text: string) => void;
 }
 
-/** Streams that others open: each brings one message, is answered once, and is closed. */
+/**
+ * Streams that others open: each brings one message, is answered once, and is closed. Where there are too
+ * many, or they hold too much, it is the slow ones that go: whoever opens streams and says nothing
+ * must not keep others from joining.
+ */
 export class GossipServer {
   readonly #parts: StreamParts;
+  /** The oldest first. */
   readonly #served = new Map<number, Served>();
   #next = 1;
   #heldBytes = 0;
@@ -37,55 +45,79 @@ export class GossipServer {
     const { clock, observer, complaints } = this.#parts;
     const from = socket.remoteAddress ?? "";
     socket.on("error", () => socket.destroy());
-    if (this.#served.size >= limits.gossipServedStreamsMax) {
+    if (this.#served.size >= limits.gossipServedStreamsMax && !this.#dropOldest()) {
       complaints.add("gossip.stream-dropped", "stream_limit", from);
       socket.destroy();
       return;
     }
     observer.count("gossip_streams_total", 1, ACCEPTED);
-    const stream = this.#next++;
     const cancelTimeout = clock.after(limits.gossipServedStreamMs, () => {
       complaints.add("gossip.stream-dropped", "stream_timeout", from);
       socket.destroy();
     });
-    this.#served.set(stream, { socket, cancelTimeout });
-    this.#read(stream, socket, from);
+    socket.on("close", cancelTimeout);
+    this.#read(this.#next++, socket, from);
   }
 
   /** Answers, when the peer is still there, and closes. */
   reply({ stream, message }: StreamReply): void {
     const served = this.#served.get(stream);
-    if (served === undefined) return;
-    this.#end(served.socket, message);
+    if (served !== undefined) this.#end(served.socket, message);
   }
 
   close(): void {
     for (const { socket } of this.#served.values()) socket.destroy();
   }
 
+  /** Of those whose message is not whole. False: all are. */
+  #dropOldest(): boolean {
+    for (const [stream, { socket, isWhole }] of this.#served) {
+      if (isWhole) continue;
+      const from = socket.remoteAddress ?? "";
+      this.#parts.complaints.add("gossip.stream-dropped", "stream_limit", from);
+      this.#served.delete(stream);
+      socket.destroy();
+      return true;
+    }
+    return false;
+  }
+
+  /** Who holds most is told to try later, until the rest is little enough. */
+  #dropLargest(): void {
+    while (this.#heldBytes > limits.gossipServedBytesMax) {
+      const all = [...this.#served.values()];
+      const most = all.reduce((one, other) => (other.heldBytes > one.heldBytes ? other : one));
+      most.refuse("stream_memory", "try later");
+    }
+  }
+
   #read(stream: number, socket: Socket, from: string): void {
     const { keyring, complaints, onInput } = this.#parts;
-    const reader = new StreamReader(keyring);
-    let held = 0;
-    let isDone = false;
+    // Let go of with its bytes, while the connection may linger.
+    let reader: StreamReader | undefined = new StreamReader(keyring);
+    const hold = (bytes: number): void => {
+      this.#heldBytes += bytes - served.heldBytes;
+      served.heldBytes = bytes;
+    };
     const letGo = (): void => {
-      isDone = true;
-      this.#heldBytes -= held;
-      held = 0;
+      served.isWhole = true;
+      reader = undefined;
+      hold(0);
     };
     const refuse = (what: string, text: string): void => {
       letGo();
       complaints.add("gossip.stream-dropped", what, from);
       this.#end(socket, { kind: "error", text });
     };
+    const served: Served = { socket, heldBytes: 0, isWhole: false, refuse };
+    this.#served.set(stream, served);
     socket.on("data", (chunk) => {
       // Of what follows a message nothing is meant for us.
-      if (isDone) return;
+      if (reader === undefined || !this.#served.has(stream)) return;
       const verdict = reader.push(chunk);
-      this.#heldBytes += reader.heldBytes - held;
-      held = reader.heldBytes;
       if (verdict === "more") {
-        if (this.#heldBytes > limits.gossipServedBytesMax) refuse("stream_memory", "try later");
+        hold(reader.heldBytes);
+        this.#dropLargest();
         return;
       }
       if ("refused" in verdict) {
@@ -99,11 +131,10 @@ export class GossipServer {
       else onInput({ kind: "stream", stream, from: { ip, port }, message: verdict });
     });
     socket.on("end", () => {
-      if (!isDone) socket.destroy();
+      if (!served.isWhole) socket.destroy();
     });
     socket.on("close", () => {
       letGo();
-      this.#served.get(stream)?.cancelTimeout();
       this.#served.delete(stream);
     });
   }

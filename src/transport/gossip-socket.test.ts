@@ -4,6 +4,7 @@ import { connect } from "node:net";
 import type { Socket } from "node:net";
 import { describe, test } from "node:test";
 import { limits, silentObserver } from "../base/index.ts";
+import type { Observer } from "../base/index.ts";
 import type { Input, StreamMessage } from "../gossip/index.ts";
 import { GossipSocket, Keyring } from "./index.ts";
 import { encodeStream, StreamReader } from "./gossip-stream.ts";
@@ -24,6 +25,15 @@ async function answer(stream: Socket): Promise<unknown> {
     if (verdict !== "more") return verdict;
   }
   return undefined;
+}
+
+/** Reasons for which something was dropped. */
+function dropping(): { readonly observer: Observer; readonly dropped: string[] } {
+  const dropped: string[] = [];
+  const count: Observer["count"] = (name, by = 1, labels = {}) => {
+    if (name === "gossip_dropped_total" && by > 0) dropped.push(labels["reason"] ?? "");
+  };
+  return { observer: { ...silentObserver, count }, dropped };
 }
 
 describe("a gossip socket", () => {
@@ -66,32 +76,54 @@ describe("a gossip socket", () => {
     assert.equal(inputs.length, 1);
   });
 
-  test("streams beyond the limit are cut, and those that came first go on", async () => {
-    const dropped: string[] = [];
-    const observer = {
-      ...silentObserver,
-      count: (name: string, by = 1, labels: Readonly<Record<string, string>> = {}) => {
-        if (name === "gossip_dropped_total" && by > 0) dropped.push(labels["reason"] ?? "");
-      },
-    };
+  test("beyond the limit the oldest that has said nothing goes: nobody is kept out by silence", async () => {
+    const { observer, dropped } = dropping();
     await using socket = await GossipSocket.open({ host: "127.0.0.1", port: 0, observer });
     socket.start((input) => {
       if (input.kind === "stream") socket.reply({ stream: input.stream, message: ping });
     });
-    const streams: Socket[] = [];
+    const silent: Socket[] = [];
     for (let i = 0; i < limits.gossipServedStreamsMax; i++) {
       const stream = dial(socket);
       await once(stream, "connect");
-      streams.push(stream);
+      silent.push(stream);
     }
+    const [first] = silent;
+    assert.ok(first !== undefined);
+    const cut = once(first, "close");
     const late = dial(socket);
-    await once(late, "close");
+    late.write(encodeStream(ping, none));
+    assert.deepEqual(await answer(late), ping);
+    await cut;
     assert.deepEqual(dropped, ["stream_limit"]);
-    const [first] = streams;
-    assert.ok(first);
-    first.write(encodeStream(ping, none));
-    assert.deepEqual(await answer(first), ping);
-    for (const stream of streams) stream.destroy();
+    for (const stream of silent) stream.destroy();
+  });
+
+  test("when streams hold too much together, who holds most goes, and the others are answered", async () => {
+    const { observer, dropped } = dropping();
+    await using socket = await GossipSocket.open({ host: "127.0.0.1", port: 0, observer });
+    socket.start((input) => {
+      if (input.kind === "stream") socket.reply({ stream: input.stream, message: ping });
+    });
+    const modest = dial(socket);
+    modest.write(encodeStream(ping, none).subarray(0, 5));
+    // The head of a user message that is never whole.
+    const length = Buffer.alloc(5);
+    length[0] = 0xce;
+    length.writeUInt32BE(limits.gossipStreamBytesMax - 100, 1);
+    const head = Buffer.concat([Uint8Array.of(8, 0x81, 0xaa), Buffer.from("UserMsgLen"), length]);
+    const chunk = Buffer.alloc(1 << 20);
+    const large = Array.from({ length: 4 }, () => dial(socket));
+    for (const stream of large) {
+      stream.write(head);
+      for (let mib = 0; mib < 20; mib++) stream.write(chunk);
+    }
+    const answers = await Promise.race(large.map((stream) => answer(stream)));
+    assert.deepEqual(answers, { kind: "error", text: "try later" });
+    modest.write(encodeStream(ping, none).subarray(5));
+    assert.deepEqual(await answer(modest), ping);
+    assert.ok(dropped.every((reason) => reason === "stream_memory") && dropped.length < 4);
+    for (const stream of large) stream.destroy();
   });
 
   test("a stream that we open ends in one reply or one failure", async () => {

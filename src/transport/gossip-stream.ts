@@ -227,13 +227,7 @@ function rowOf(fields: Fields): MemberRow | undefined {
   const state = STATES[fields.uint("State", STATES.length)];
   const name = fields.text("Name");
   const incarnation = fields.uint("Incarnation", U32);
-  const own = { meta: copied(fields.bytes("Meta")), versions: copied(fields.bytes("Vsn")) };
+  const own = { meta: fields.ownBytes("Meta"), versions: fields.ownBytes("Vsn") };
   if (address === undefined || state === undefined || !fields.isValid()) return undefined;
-  const { ip, port } = address;
-  return { name, address: { ip: copied(ip), port }, incarnation, state, ...own };
-}
-
-/** So that a few bytes of a member do not keep the whole stream's in memory. */
-function copied(bytes: Uint8Array): Uint8Array {
-  return Uint8Array.from(bytes);
+  return { name, address, incarnation, state, ...own };
 }

@@ -1,5 +1,7 @@
+import { createHash, timingSafeEqual } from "node:crypto";
 import type { Socket } from "node:net";
 import { limits, ProglogError } from "../base/index.ts";
+import type { Clock } from "../base/index.ts";
 import type { IncomingQuery } from "../gossip/index.ts";
 import { encodeValue, Fields, MsgpackReader } from "./gossip-msgpack.ts";
 import type { Encodable } from "./gossip-msgpack.ts";
@@ -12,6 +14,7 @@ export interface IpcParts {
   readonly membership: IpcMembership;
   readonly log: IpcLog;
   readonly authKey: string;
+  readonly clock: Clock;
 }
 
 const VERSION_MAX = 1;
@@ -50,6 +53,10 @@ export class IpcConnection implements IpcSession {
   start(): void {
     const socket = this.#socket;
     socket.setNoDelay(true);
+    const forget = this.#parts.clock.after(limits.handshakeTimeoutMs, () => {
+      if (!this.#isGreeted || !this.#isTrusted) socket.destroy();
+    });
+    socket.on("close", forget);
     socket.on("data", (chunk) => {
       this.#bytes = Buffer.concat([this.#bytes, chunk]);
       if (this.#bytes.length > limits.ipcRequestBytesMax) socket.destroy();
@@ -91,8 +98,23 @@ export class IpcConnection implements IpcSession {
   /** One request after the other: an answer may take its time. */
   async #takeAll(): Promise<void> {
     this.#isBusy = true;
-    while (!this.#socket.destroyed && (await this.#takeOne()));
+    while (!this.#socket.destroyed && (await this.#takeOne())) await this.#drained();
     this.#isBusy = false;
+  }
+
+  /** Who does not read the answers is not heard further: what waits for him is one answer and a buffer. */
+  async #drained(): Promise<void> {
+    const socket = this.#socket;
+    if (socket.writableLength <= limits.ipcBufferBytesMax || socket.destroyed) return;
+    await new Promise<void>((resolve) => {
+      const done = (): void => {
+        socket.off("drain", done);
+        socket.off("close", done);
+        resolve();
+      };
+      socket.on("drain", done);
+      socket.on("close", done);
+    });
   }
 
   /** False: the next request is not there yet. */
@@ -135,11 +157,21 @@ export class IpcConnection implements IpcSession {
   }
 
   #authenticate(seq: number, body: Fields): void {
-    if (this.#parts.authKey === "" || body.text("AuthKey") === this.#parts.authKey) {
+    const { authKey, log } = this.#parts;
+    if (authKey === "" || isSame(body.text("AuthKey"), authKey)) {
       this.#isTrusted = true;
       this.send(seq);
-    } else this.send(seq, undefined, "Invalid authentication token");
+      return;
+    }
+    log.count("ipc_authentications_failed_total");
+    this.send(seq, undefined, "Invalid authentication token");
   }
+}
+
+/** In a time that does not tell how much of it is right. */
+function isSame(one: string, other: string): boolean {
+  const [a, b] = [one, other].map((text) => createHash("sha256").update(text).digest());
+  return a !== undefined && b !== undefined && timingSafeEqual(a, b);
 }
 
 const NO_BODY = new Fields(new Map());

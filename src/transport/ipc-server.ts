@@ -1,7 +1,8 @@
 import { once } from "node:events";
 import { createServer } from "node:net";
 import type { AddressInfo, Server, Socket } from "node:net";
-import { limits, ProglogError } from "../base/index.ts";
+import { limits, ProglogError, systemClock } from "../base/index.ts";
+import type { Clock } from "../base/index.ts";
 import { bindError } from "./bind-error.ts";
 import { isLoopbackIp } from "./gossip-address.ts";
 
@@ -19,6 +20,7 @@ export interface IpcServerOptions {
   readonly authKey?: string | undefined;
   readonly membership: IpcMembership;
   readonly log: IpcLog;
+  readonly clock?: Clock | undefined;
 }
 
 /**
@@ -77,7 +79,7 @@ export class IpcServer implements AsyncDisposable {
     }
     this.#connections.add(socket);
     socket.on("close", () => this.#connections.delete(socket));
-    const { membership, log, authKey = "" } = this.#options;
-    new IpcConnection(socket, { membership, log, authKey }).start();
+    const { membership, log, authKey = "", clock = systemClock } = this.#options;
+    new IpcConnection(socket, { membership, log, authKey, clock }).start();
   }
 }

@@ -9,6 +9,7 @@ import { decodeMulti } from "@msgpack/msgpack";
 import { startMember } from "../../test/support/memberships.ts";
 import type { RunningMember } from "../../test/support/memberships.ts";
 import { silentObserver, systemClock } from "../base/index.ts";
+import type { Clock } from "../base/index.ts";
 import { encodeValue } from "./gossip-msgpack.ts";
 import type { Encodable } from "./gossip-msgpack.ts";
 import { IpcClient, IpcLog, IpcServer } from "./index.ts";
@@ -19,11 +20,12 @@ interface Running {
   readonly port: number;
 }
 
-async function start(t: TestContext, authKey?: string): Promise<Running> {
+async function start(t: TestContext, authKey?: string, clock?: Clock): Promise<Running> {
   const member = await startMember(t, "one", { tags: { role: "x" } });
   const log = new IpcLog(silentObserver, systemClock);
   const { membership } = member;
-  const server = await IpcServer.listen({ host: "127.0.0.1", port: 0, membership, log, authKey });
+  const options = { host: "127.0.0.1", port: 0, membership, log, authKey, clock };
+  const server = await IpcServer.listen(options);
   t.after(() => server.close());
   return { member, log, port: server.port };
 }
@@ -161,6 +163,60 @@ describe("Serf's agent RPC", () => {
     await Promise.all([noise.closed, long.closed]);
     await using client = await IpcClient.connect({ host: "127.0.0.1", port, timeoutMs: 5_000 });
     assert.equal((await client.members()).length, 1);
+  });
+
+  test("who asks and does not read the answers is not heard further, and the others are", async (t) => {
+    const { member, port } = await start(t);
+    const { membership } = member;
+    // Each answer is a few kilobytes, so that the requests are many times smaller.
+    for (let n = 0; n < 3; n++) membership.setTags({ role: "x".repeat(400) });
+    let asked = 0;
+    const members = membership.members.bind(membership);
+    t.mock.method(membership, "members", () => {
+      asked += 1;
+      return Array.from({ length: 40 }, () => members()).flat();
+    });
+    const socket = connect(port, "127.0.0.1");
+    t.after(() => socket.destroy());
+    for (const value of HELLO) socket.write(encodeValue(value));
+    const request = (n: number): Uint8Array => encodeValue({ Command: "members", Seq: n });
+    const many = Array.from({ length: 2_000 }, (_, n) => request(n));
+    socket.pause();
+    socket.write(Buffer.concat(many));
+    await using other = await IpcClient.connect({ host: "127.0.0.1", port, timeoutMs: 5_000 });
+    for (let before = -1; before < asked;) {
+      before = asked;
+      await other.members();
+      await other.members();
+      before += 2;
+    }
+    const held = asked;
+    assert.ok(held < 1_000, `${held} answers wait for one who reads none`);
+    socket.resume();
+    while (asked < 2_000) await once(socket, "data");
+  });
+
+  test("who does not greet, or has not the token, is cut after a while", async (t) => {
+    const due: (() => void)[] = [];
+    const after: Clock["after"] = (_ms, run) => {
+      due.push(run);
+      return () => undefined;
+    };
+    const { port } = await start(t, "token", { ...systemClock, after });
+    const [silent, wrong, right] = [new Tool(t, port), new Tool(t, port), new Tool(t, port)];
+    for (const [tool, token] of [
+      [wrong, "tokem"],
+      [right, "token"],
+    ] as const) {
+      tool.send(...HELLO, { Command: "auth", Seq: 1 }, { AuthKey: token });
+      await tool.values(2);
+    }
+    const cut = Promise.all([silent.closed, wrong.closed]);
+    while (due.length < 3) await new Promise(setImmediate);
+    for (const run of due) run();
+    await cut;
+    right.send({ Command: "members", Seq: 2 });
+    assert.equal((await right.values(4)).length, 4);
   });
 
   test("only loopback may have it, and a port that is taken is named", async (t) => {

@@ -19,6 +19,8 @@ export interface MemberSettings extends Partial<
   readonly host?: string;
   readonly keys?: readonly Uint8Array[];
   readonly observer?: Observer;
+  /** How names become addresses; default: as the system does it. */
+  readonly resolve?: (host: string) => Promise<readonly Uint8Array[]>;
 }
 
 /** A member on loopback, on a free port unless it is told one, and its address. */
@@ -33,7 +35,8 @@ export async function startMember(
   name: string,
   settings: MemberSettings = {},
 ): Promise<RunningMember> {
-  const { port = 0, host = "127.0.0.1", keys = [], observer, ...rest } = settings;
+  const { port = 0, host = "127.0.0.1", keys = [], observer, ...others } = settings;
+  const { resolve = resolveHost, ...rest } = others;
   const keyring = new Keyring(keys);
   const wire = await GossipSocket.open({ host, port, keyring, observer });
   const membership = await Membership.start({
@@ -44,7 +47,7 @@ export async function startMember(
     wire,
     keys: keyring,
     codec: serfCodec,
-    addresses: { resolve: resolveHost, format: formatIp },
+    addresses: { resolve, format: formatIp },
     observer,
     ...rest,
   });
