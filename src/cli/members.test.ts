@@ -1,9 +1,12 @@
 import assert from "node:assert/strict";
 import { createServer } from "node:net";
 import type { AddressInfo } from "node:net";
+import { join } from "node:path";
 import { test } from "node:test";
-import { until } from "../../test/support/memberships.ts";
-import { runCli, startServer } from "../../test/support/server.ts";
+import { startMember, until } from "../../test/support/memberships.ts";
+import { makeFolder } from "../../test/support/program.ts";
+import { PROFILES } from "../gossip/index.ts";
+import { runCli, startCli, startServer } from "../../test/support/server.ts";
 
 async function freePort(): Promise<number> {
   const server = createServer();
@@ -52,6 +55,21 @@ test("two servers find each other, and members are shown and told of events", as
   const nobody = await runCli(["members", "--serf-rpc-addr", "127.0.0.1:1"]);
   assert.equal(nobody.code, 1);
   assert.match(nobody.stderr, /no agent answers at 127\.0\.0\.1:1.*--serf-rpc-addr/);
+});
+
+test("a second server of a name that is taken ends with exit 78, and the first goes on", async (t) => {
+  const witness = await startMember(t, "witness", { profile: PROFILES.lan });
+  const startJoinAddrs = [witness.address];
+  const first = await startServer(t, { nodeName: "one", startJoinAddrs });
+  const isSeen = (): boolean => witness.membership.members().some(({ name }) => name === "one");
+  await until(witness.membership, isSeen);
+  const args = ["agent", "--data-dir", join(makeFolder(t), "data"), "--node-name", "one"];
+  const second = await startCli(t, [...args, "--start-join-addrs", witness.address]);
+  assert.equal(await second.ended, 78);
+  assert.match(second.stderr(), /another member is called one: 0 of 1 say/);
+  const [one] = witness.membership.members();
+  assert.deepEqual([one?.name, one?.status], ["one", "alive"]);
+  assert.equal(`127.0.0.1:${one?.address.port ?? 0}`, first.gossipAddress);
 });
 
 test("a gossip port that is taken ends the start with exit 69 and a clear line", async (t) => {

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { decode, encode } from "@msgpack/msgpack";
 import fc from "fast-check";
+import { limits } from "../base/index.ts";
 import { decodeValue, encodeValue, Fields, MsgpackReader } from "./gossip-msgpack.ts";
 import type { Encodable, Value } from "./gossip-msgpack.ts";
 
@@ -97,6 +98,17 @@ describe("msgpack", () => {
       nested,
     ]) {
       const reader = new MsgpackReader(Uint8Array.from(bytes));
+      reader.value();
+      assert.equal(reader.state, "bad");
+    }
+  });
+
+  test("a message of more values than any honest one has is none, however few bytes they take", () => {
+    const count = Buffer.alloc(4);
+    count.writeUInt32BE(limits.gossipValuesMax);
+    for (const head of [0xdd, 0xdf]) {
+      const elements = Buffer.alloc(2 * limits.gossipValuesMax, head === 0xdd ? 0xc0 : 0xa0);
+      const reader = new MsgpackReader(Buffer.concat([Uint8Array.of(head), count, elements]));
       reader.value();
       assert.equal(reader.state, "bad");
     }
