@@ -130,6 +130,22 @@ describe("agent", () => {
 });
 
 describe("dev", () => {
+  test("--replicas 3 --secure: three servers are one cluster, and a client needs one address", async () => {
+    const run = beginCli(["dev", "--replicas", "3", "--secure"], FREE_PORTS);
+    const [, addresses = ""] = await run.says(/ready: 3 servers, .*grpc (.*), gossip/);
+    assert.equal(addresses.split(" ").length, 3);
+    const [, variables = ""] = await run.says(/export (.*)/);
+    const pairs = variables.split(" ").map((each) => each.split("=") as [string, string]);
+    const env = Object.fromEntries(pairs);
+    const listed = await runCli(["servers", "--json", "--address", addresses.split(" ")[2] ?? ""], {
+      env,
+    });
+    assert.equal(listed.code, 0, listed.stderr);
+    for (const name of ["dev-1", "dev-2", "dev-3"]) assert.ok(listed.stdout.includes(name));
+    run.signal("SIGTERM");
+    assert.equal((await run.ended).code, 0);
+  });
+
   test("serves from a directory that is gone at the end", async () => {
     const run = beginCli(["dev"], FREE_PORTS);
     const { http, dataDir } = await serverOf(run);

@@ -14,8 +14,13 @@ export async function serve(
   config: AgentConfig,
   curlOptions?: string,
 ): Promise<void> {
+  await endedInOrder(context, () => serveUntilAsked(context, config, curlOptions));
+}
+
+/** To be asked to end is no failure, even before the start is over. */
+export async function endedInOrder(context: Context, work: () => Promise<void>): Promise<void> {
   try {
-    await serveUntilAsked(context, config, curlOptions);
+    await work();
   } catch (error) {
     const isEnd = ProglogError.from(error).code === "CANCELLED";
     if (!isEnd || !context.signal.aborted) throw error;
@@ -89,7 +94,7 @@ function announceInJson({ terminal, pid }: Context, agent: Agent): void {
   terminal.json({ event: "ready", version: version(), ...where, pid });
 }
 
-async function aborted(signal: AbortSignal): Promise<void> {
+export async function aborted(signal: AbortSignal): Promise<void> {
   if (signal.aborted) return;
   await new Promise<void>((resolve) => {
     signal.addEventListener("abort", () => resolve(), { once: true });

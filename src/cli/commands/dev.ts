@@ -9,6 +9,7 @@ import { addAgentOptions, settingFlags } from "../agent-options.ts";
 import { makeDevSecurity } from "../dev-security.ts";
 import type { CommonOptions, Run } from "../run.ts";
 import { serve } from "../serve.ts";
+import { devName, serveCluster } from "../serve-cluster.ts";
 
 interface DevOptions extends CommonOptions {
   readonly configFile?: string;
@@ -17,6 +18,8 @@ interface DevOptions extends CommonOptions {
 }
 
 const HTTP_PORT = 8080;
+/** More would show nothing else, and share the same processor. */
+const REPLICAS_MAX = 9;
 
 export function define(command: Command, run: Run): void {
   addAgentOptions(command, {
@@ -24,7 +27,7 @@ export function define(command: Command, run: Run): void {
     dataDir: "a temporary one, removed at the end",
   });
   command
-    .option("--replicas <number>", "servers to start; this version knows 1", "1")
+    .option("--replicas <number>", "servers to start, as one cluster in this process", "1")
     .option(
       "--secure",
       "with certificates and an access list made for it: root may, nobody may not",
@@ -32,13 +35,15 @@ export function define(command: Command, run: Run): void {
     .option("--json", "tell events as JSON lines")
     .action(async (options: DevOptions & Readonly<Record<string, unknown>>) => {
       await run(options, async (context) => {
-        if (options.replicas !== "1") {
-          const message = `--replicas ${options.replicas}: this version serves one replica only`;
-          throw new ProglogError("CONFIGURATION", message);
-        }
+        const count = countOf(options.replicas);
         const throwAway = path.join(tmpdir(), `proglog-dev-${randomBytes(6).toString("hex")}`);
         const security =
-          options.secure === true ? await makeDevSecurity(`${throwAway}-certs`) : undefined;
+          options.secure === true
+            ? await makeDevSecurity(
+                `${throwAway}-certs`,
+                Array.from({ length: count }, (_, at) => devName(at)),
+              )
+            : undefined;
         const config = await loadConfig({
           defaults: { dataDir: throwAway, httpPort: HTTP_PORT, ...security?.settings },
           configFile: options.configFile,
@@ -53,7 +58,8 @@ export function define(command: Command, run: Run): void {
         if (security !== undefined)
           context.terminal.say(`to be root: export ${security.variables}`);
         try {
-          await serve(context, config, security?.curl);
+          if (count === 1) await serve(context, config, security?.curl);
+          else await serveCluster(context, config, count, security?.settingsOf ?? (() => ({})));
         } finally {
           if (isThrownAway) await rm(throwAway, { recursive: true, force: true });
           await rm(`${throwAway}-certs`, { recursive: true, force: true });
@@ -61,4 +67,11 @@ export function define(command: Command, run: Run): void {
         return undefined;
       });
     });
+}
+
+function countOf(replicas: string): number {
+  const count = /^\d+$/.test(replicas) ? Number(replicas) : 0;
+  if (count >= 1 && count <= REPLICAS_MAX) return count;
+  const message = `--replicas ${replicas} is not a number from 1 to ${REPLICAS_MAX}`;
+  throw new ProglogError("CONFIGURATION", message);
 }
