@@ -14,6 +14,7 @@ import type { ObservationOptions } from "./observation.ts";
 import { ObservedLog } from "./observed-log.ts";
 import { forwardingLog } from "./forwarding.ts";
 import { AgentGossip } from "./gossip.ts";
+import { seedRetention } from "./retention-seed.ts";
 import { Security } from "./security.ts";
 import { Parts } from "./parts.ts";
 import { defaultNodeName } from "./settings.ts";
@@ -111,7 +112,7 @@ async function start(config: AgentConfig, options: AgentOptions, parts: Parts): 
   });
   parts.started(() => cluster.close());
   const { replica } = cluster;
-  if (cluster.isAlone) await replica.setRetention(config);
+  await seedRetention(replica, config, observer);
   signal?.throwIfAborted();
 
   const { calls } = cluster.links;
@@ -122,6 +123,7 @@ async function start(config: AgentConfig, options: AgentOptions, parts: Parts): 
   const tails = new Tails(commitLog);
   const doors = new Doors(config, {
     tails,
+    control: cluster.control,
     security,
     peers: cluster.links.protocol,
     observer,

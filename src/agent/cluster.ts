@@ -7,6 +7,7 @@ import { initialConfiguration } from "../replica/index.ts";
 import { Bootstrapper } from "./bootstrapper.ts";
 import type { DataLog } from "./data-log.ts";
 import { startReplica } from "./data-log.ts";
+import { AgentControl } from "./cluster-control.ts";
 import { handOver } from "./hand-over.ts";
 import { Links } from "./links.ts";
 import { PeerAddresses, replicasSeen } from "./peer-addresses.ts";
@@ -38,6 +39,9 @@ export class Cluster {
   readonly links: Links;
   readonly #replicaId: number;
   readonly #addresses: PeerAddresses;
+  /** What operators ask. */
+  readonly control: AgentControl;
+  #membership: Membership | undefined;
   readonly #status: Status;
   readonly #observer: Observer;
   #membership: Membership | undefined;
@@ -56,6 +60,16 @@ export class Cluster {
     this.#replicaId = data.directory.meta.replicaId;
     this.#status = status;
     this.#observer = observer;
+    this.control = new AgentControl({
+      replica: made.replica,
+      calls: made.links.calls,
+      clusterName: data.directory.meta.clusterName,
+      describe: () => status.describe(),
+      describePeer: made.addresses.describe,
+      membership: () => this.#membership,
+      learn: (member) => made.links.links.learn(member),
+      observer,
+    });
     const removals = new Removals({
       replica: made.replica,
       cut: (replicaId) => made.links.cut(replicaId),

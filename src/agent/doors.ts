@@ -2,7 +2,7 @@ import type { AddressInfo } from "node:net";
 import { hostname } from "node:os";
 import type { CallObserver, Observer } from "../base/index.ts";
 import { createHttpGateway, GrpcServer } from "../server/index.ts";
-import type { HttpGateway, HttpGatewayOptions, Tails } from "../server/index.ts";
+import type { ClusterControl, HttpGateway, HttpGatewayOptions, Tails } from "../server/index.ts";
 import { http1Protocol, http2Protocol, Mux } from "../transport/index.ts";
 import type { Protocol } from "../transport/index.ts";
 import type { Security } from "./security.ts";
@@ -14,6 +14,8 @@ export interface DoorsOptions extends Pick<HttpGatewayOptions, "readiness" | "me
   readonly observer: Observer;
   /** Hears of every call; absent: nobody does. */
   readonly calls: CallObserver | undefined;
+  /** What operators ask. */
+  readonly control: ClusterControl;
   readonly security: Security;
   /** What other servers speak, on the same port as gRPC. */
   readonly peers: Protocol;
@@ -40,9 +42,9 @@ export class Doors {
     this.#host = parseAddress(config.bindAddr)?.host ?? "";
     this.#security = options.security;
     this.#peers = options.peers;
-    const { tails, observer, calls } = options;
+    const { tails, observer, calls, control } = options;
     const { gate } = options.security;
-    this.#grpc = new GrpcServer({ tails, observer, calls, gate });
+    this.#grpc = new GrpcServer({ tails, observer, calls, gate, control });
     this.#grpc.setServing(false);
     this.#gateway = createHttpGateway({
       ...options,

@@ -23,6 +23,32 @@ export async function handOver(
   }
 }
 
+/**
+ * Lets one voter lead, or whoever has caught up, and resolves with the one that does; undefined when
+ * nobody took over in time. Throws `NOT_LEADER` when it may not be asked for.
+ */
+export async function transferTo(
+  replica: Replica,
+  target: number | undefined,
+  clock: Clock = systemClock,
+): Promise<ConfigurationMember | undefined> {
+  const { replicaId: ownId } = replica;
+  if (target === ownId) return replica.leader;
+  const asked = target === undefined ? successors(replica, ownId).map(idOf) : [target];
+  const another = (): ConfigurationMember | undefined =>
+    replica.leader?.replicaId === ownId ? undefined : replica.leader;
+  for (const replicaId of asked) {
+    replica.transferLeadership(replicaId);
+    await changeOrTimeout(replica, () => another() !== undefined, clock);
+    if (another() !== undefined || !replica.isLeading) break;
+  }
+  return another();
+}
+
+function idOf({ replicaId }: ConfigurationMember): number {
+  return replicaId;
+}
+
 function successors(replica: Replica, ownId: number): readonly ConfigurationMember[] {
   const { members, status } = replica;
   const isBehind = ({ replicaId }: ConfigurationMember): number =>

@@ -36,5 +36,6 @@ export {
 } from "./data-log.ts";
 export { letHeapGrow } from "./heap.ts";
 export { type AgentConfig, keyOf, type Setting, type SettingName, SETTINGS } from "./settings.ts";
+export { type RecoveredLog, recoverDataLog } from "./recover.ts";
 export { parseAddress } from "./values.ts";
 export { IpcClient, type IpcMember } from "../transport/index.ts";

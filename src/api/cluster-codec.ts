@@ -1,9 +1,6 @@
 /**
  * The messages that are rare: through the generated code, with offsets as numbers at the border.
  */
-import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
-import type { DescMessage, MessageInitShape, MessageShape } from "@bufbuild/protobuf";
-import { ProglogError } from "../base/index.ts";
 import type { ProducerIdentity } from "../base/index.ts";
 import {
   CreateProducerRequestSchema,
@@ -14,6 +11,7 @@ import {
   GetServersResponseSchema,
   Role,
 } from "./gen/log/v1/log_pb.ts";
+import { decode, encode, safe } from "./messages.ts";
 
 export interface CreateProducerRequest {
   readonly name: string;
@@ -145,23 +143,4 @@ export function decodeGetServersResponse(bytes: Uint8Array): ServerListings {
       fsyncRelaxed: server.fsyncRelaxed,
     })),
   };
-}
-
-function encode<T extends DescMessage>(schema: T, message: MessageInitShape<T>): Buffer {
-  const bytes = toBinary(schema, create(schema, message));
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
-}
-
-function decode<T extends DescMessage>(schema: T, bytes: Uint8Array): MessageShape<T> {
-  try {
-    return fromBinary(schema, bytes, { readUnknownFields: false });
-  } catch (cause) {
-    throw new ProglogError("INVALID_ARGUMENT", "malformed message", { cause });
-  }
-}
-
-function safe(value: bigint, name: string): number {
-  const number = Number(value);
-  if (Number.isSafeInteger(number)) return number;
-  throw new ProglogError("INVALID_ARGUMENT", `${name} is not a safe integer: ${value.toString()}`);
 }

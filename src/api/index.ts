@@ -1,7 +1,7 @@
 /**
  * # api: the words on the wire
  *
- * What `proto/log/v1/log.proto` says, for servers and clients: the methods with their paths, the
+ * What `proto/log/v1/log.proto` and `proto/cluster/v1/cluster.proto` say, for servers and clients: the methods with their paths, the
  * messages between bytes and plain values, and each error code as a gRPC status, an HTTP status and
  * `google.rpc` details, both ways.
  *
@@ -19,7 +19,8 @@
 export * from "./batch-codec.ts";
 export * from "./cluster-codec.ts";
 export * from "./consume-codec.ts";
-export { LOG_FILE_DESCRIPTOR } from "./descriptor.ts";
+export * from "./control-codec.ts";
+export { CLUSTER_FILE_DESCRIPTOR, LOG_FILE_DESCRIPTOR } from "./descriptor.ts";
 export * from "./error-details.ts";
 export { gunzipBounded } from "./gunzip.ts";
 export * from "./methods.ts";

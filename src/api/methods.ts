@@ -1,6 +1,8 @@
 import type { MethodDefinition } from "@grpc/grpc-js";
+import type { ControlMethodName } from "./control-codec.ts";
 
 export const LOG_SERVICE = "log.v1.Log";
+export const CLUSTER_SERVICE = "cluster.v1.Cluster";
 
 export type LogMethodName =
   | "Produce"
@@ -22,9 +24,14 @@ export type LogMethod = MethodDefinition<Buffer, Buffer>;
 
 const asItIs = (bytes: Buffer): Buffer => bytes;
 
-function method(name: LogMethodName, requestStream: boolean, responseStream: boolean): LogMethod {
+function method(
+  name: string,
+  requestStream: boolean,
+  responseStream: boolean,
+  service: string = LOG_SERVICE,
+): LogMethod {
   return {
-    path: `/${LOG_SERVICE}/${name}`,
+    path: `/${service}/${name}`,
     originalName: name,
     requestStream,
     responseStream,
@@ -47,3 +54,19 @@ export const LOG_METHODS: Readonly<Record<LogMethodName, LogMethod>> = Object.fr
   CreateProducer: method("CreateProducer", false, false),
   GetOffsets: method("GetOffsets", false, false),
 });
+
+const control = (name: ControlMethodName): LogMethod => method(name, false, false, CLUSTER_SERVICE);
+
+/** The same of `cluster.v1.Cluster`. */
+export const CLUSTER_METHODS: Readonly<Record<ControlMethodName, LogMethod>> = Object.freeze({
+  GetStatus: control("GetStatus"),
+  TransferLeadership: control("TransferLeadership"),
+  AddMember: control("AddMember"),
+  RemoveMember: control("RemoveMember"),
+  SetRetention: control("SetRetention"),
+  DeleteBefore: control("DeleteBefore"),
+});
+
+/** Of both services; no name is in both. */
+export const METHODS: Readonly<Record<LogMethodName | ControlMethodName, LogMethod>> =
+  Object.freeze({ ...LOG_METHODS, ...CLUSTER_METHODS });

@@ -142,8 +142,9 @@ export const forwardAppendsMax = 512;
 export const forwardCallBytesMax: number = 1 * MiB;
 /** Such calls without an answer; what comes meanwhile waits, within the limits of proposals. */
 export const forwardCallsMax = 16;
-/** How long the leader's answer is waited for. */
+/** How long the leader's answer is waited for; and by an operator. */
 export const forwardTimeoutMs = 30_000;
+export const controlTimeoutMs = 10_000;
 /** Streams at other servers whose order a leader keeps; the longest unused is forgotten, and refused. */
 export const forwardedStreamsMax = 10_000;
 

@@ -38,6 +38,10 @@ const COMMANDS: Readonly<Record<string, CommandEntry>> = {
     description: "list the servers of a cluster",
     load: () => import("./commands/servers.ts"),
   },
+  cluster: {
+    description: "see and change who takes part, who leads, and how much is kept",
+    load: () => import("./commands/cluster.ts"),
+  },
   certs: {
     description: "make an authority, and certificates for servers and clients",
     load: () => import("./commands/certs.ts"),

@@ -7,7 +7,14 @@ import {
   type ClientReadableStream,
   credentials as grpcCredentials,
 } from "@grpc/grpc-js";
-import { fromServiceError, GRPC_STATUS, LOG_METHODS, type LogMethodName } from "../api/index.ts";
+import {
+  type ControlMethodName,
+  fromServiceError,
+  GRPC_STATUS,
+  LOG_METHODS,
+  type LogMethodName,
+  METHODS,
+} from "../api/index.ts";
 import { limits, ProglogError } from "../base/index.ts";
 import { abortError, onAbort } from "./abort.ts";
 import { targetOf } from "./addresses.ts";
@@ -69,14 +76,14 @@ export class Connection {
 
   /** A call with one answer. `deadlineMs` is a time of `Date.now()`. */
   unary<T>(
-    name: LogMethodName,
+    name: LogMethodName | ControlMethodName,
     request: Buffer,
     decode: (bytes: Uint8Array) => T,
     options: CallOptions & { readonly deadlineMs: number },
   ): Promise<T> {
     return new Promise<T>((resolve, reject) => {
       this.#assertOpen(options.signal);
-      const { path, requestSerialize, responseDeserialize } = LOG_METHODS[name];
+      const { path, requestSerialize, responseDeserialize } = METHODS[name];
       const call = this.#grpc.makeUnaryRequest(
         path,
         requestSerialize,

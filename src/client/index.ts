@@ -31,11 +31,21 @@
  *
  * Left out on purpose: consumer groups, transactions, compression by the producer.
  */
-export type { Offsets, ServerListing, ServerListings } from "../api/index.ts";
+export type {
+  ClusterMember,
+  ClusterStatus,
+  ControlMethodName,
+  ControlMethods,
+  Offsets,
+  RetentionSettings,
+  ServerListing,
+  ServerListings,
+} from "../api/index.ts";
 export { type ErrorCode, type ErrorDetails, ProglogError } from "../base/index.ts";
 export type { RecordHeader, RecordInput } from "../base/index.ts";
 export { Client, connect, type ConnectOptions } from "./client.ts";
 export { bytes, type Codec, json, type JsonValue, text } from "./codec.ts";
+export { ClusterClient } from "./cluster.ts";
 export type { CallOptions } from "./connection.ts";
 export type { ClientTls } from "./credentials.ts";
 export type {

@@ -55,6 +55,11 @@ export interface DataDirectory extends AsyncDisposable {
   replaceSmallFile(name: string, bytes: Uint8Array): Promise<void>;
   /** Belongs to a cluster from now on, durably; only where it belonged to none. */
   joinCluster(clusterId: string): Promise<void>;
+  /**
+   * Belongs to a cluster of its own from now on, durably; resolves with its id. Those of the old one
+   * are turned away, and turn this one away.
+   */
+  leaveCluster(): Promise<string>;
   /** The log is there, durably: from the next start on, one that is missing is lost. */
   finishFirstStart(): Promise<void>;
   /** Removes every log and the identity, then closes. */
@@ -279,6 +284,17 @@ class HeldDirectory implements DataDirectory {
 
   async joinCluster(clusterId: string): Promise<void> {
     assert(this.#meta.clusterId === "" && !this.#fresh, "a directory comes into one cluster only");
+    await this.#setCluster(clusterId);
+  }
+
+  async leaveCluster(): Promise<string> {
+    assert(this.#meta.clusterId !== "" && !this.#fresh, "there is a cluster to be left");
+    const clusterId = newClusterId(systemRandom);
+    await this.#setCluster(clusterId);
+    return clusterId;
+  }
+
+  async #setCluster(clusterId: string): Promise<void> {
     const meta = { ...this.#meta, clusterId };
     await this.replaceSmallFile(META_FILE, encodeMeta(meta));
     this.#meta = meta;

@@ -63,6 +63,7 @@ export type {
   ReplicaPorts,
 } from "./ports.ts";
 export { ProducerTable } from "./producers.ts";
+export { recoverAlone } from "./recover.ts";
 export { Replica } from "./replica.ts";
 export type { ReplicaLog } from "./replica-log.ts";
 export type { RetentionRule } from "./retention.ts";

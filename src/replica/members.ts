@@ -55,9 +55,14 @@ export class Members {
     if (member !== undefined) await this.#change([{ kind: "remove", member }]);
   }
 
+  /** The last index that a follower has acknowledged to this leader. */
+  matched(replicaId: ReplicaId): number | undefined {
+    return this.#consensus.matched(replicaId);
+  }
+
   /** Whether a follower has all that was committed here when it last said so. */
   isCaughtUp(replicaId: ReplicaId): boolean {
-    const matched = this.#consensus.matched(replicaId);
+    const matched = this.matched(replicaId);
     return matched !== undefined && matched >= this.#consensus.commitIndex;
   }
 

@@ -313,6 +313,12 @@ export class Replica implements AsyncDisposable {
     return { clusterId, term: this.term, servers: [...servers.values()] };
   }
 
+  /** How much of the log is kept, as it was decided last. */
+  get retention(): RetentionRule {
+    const { retentionBytes, retentionMs } = this.#options.log.control.logStart;
+    return { retentionBytes, retentionMs };
+  }
+
   /** How much of the log is kept from now on; the same on every replica, and after a restart. */
   setRetention(rule: RetentionRule): Promise<void> {
     return this.#retention.set(rule);

@@ -101,7 +101,7 @@ export function lazySignalOf(call: Cancellable): () => AbortSignal {
 }
 
 /** Requests name the log or leave it open; there is one. */
-export function checkLogName(log: CommitLog, name: string): void {
+export function checkLogName(log: Pick<CommitLog, "name">, name: string): void {
   if (name === "" || name === log.name) return;
   throw new ProglogError("UNKNOWN_LOG", `there is no log named ${JSON.stringify(name)}`, {
     details: { log: name },

@@ -2,9 +2,16 @@ import type { Duplex } from "node:stream";
 import { Server, ServerCredentials } from "@grpc/grpc-js";
 import type { ConnectionInjector, ServerInterceptor } from "@grpc/grpc-js";
 import { ReflectionService } from "@grpc/reflection";
-import { LOG_FILE_DESCRIPTOR, LOG_METHODS } from "../api/index.ts";
+import {
+  CLUSTER_FILE_DESCRIPTOR,
+  CLUSTER_METHODS,
+  LOG_FILE_DESCRIPTOR,
+  LOG_METHODS,
+} from "../api/index.ts";
 import { limits, ProglogError, silentObserver } from "../base/index.ts";
 import type { CallObserver, Observer } from "../base/index.ts";
+import { clusterHandlers } from "./cluster-service.ts";
+import type { ClusterControl } from "./cluster-service.ts";
 import { coalescing } from "./coalescing-call.ts";
 import { Health, healthFileDescriptors } from "./health.ts";
 import { widenWindows } from "./http2-window.ts";
@@ -24,6 +31,8 @@ export interface GrpcServerOptions {
   readonly observer?: Observer;
   /** Hears of every call, also of those that an interceptor refuses. Absent: nobody does. */
   readonly calls?: CallObserver | undefined;
+  /** What operators ask. Absent: there is no cluster to speak of, and its service is not there. */
+  readonly control?: ClusterControl | undefined;
   /** Says who may do what. Absent: everybody may do everything. */
   readonly gate?: Gate | undefined;
 }
@@ -65,6 +74,12 @@ export class GrpcServer implements AsyncDisposable {
     });
     const services = this.#services();
     services.addService(LOG_METHODS, { ...this.#service.handlers() });
+    if (options.control !== undefined) {
+      const told = observer ?? silentObserver;
+      services.addService(CLUSTER_METHODS, {
+        ...clusterHandlers(options.control, options.tails.log, told),
+      });
+    }
     this.#health.addToServer(services);
     reflection().addToServer(services);
     this.#injector = this.#server.createConnectionInjector(ServerCredentials.createInsecure());
@@ -156,6 +171,10 @@ export class GrpcServer implements AsyncDisposable {
 /** Of hand-made definitions the library needs only the descriptors of the files. */
 function reflection(): ReflectionService {
   const format = "Protocol Buffer 3 DescriptorProto";
-  const fileDescriptorProtos = [LOG_FILE_DESCRIPTOR, ...healthFileDescriptors()];
+  const fileDescriptorProtos = [
+    LOG_FILE_DESCRIPTOR,
+    CLUSTER_FILE_DESCRIPTOR,
+    ...healthFileDescriptors(),
+  ];
   return new ReflectionService({ files: { format, type: {}, fileDescriptorProtos } });
 }

@@ -7,6 +7,8 @@
  * order), `consume` and `consume-stream`, and `Tails`, which serves everyone who waits for the end of
  * the log, on gRPC and on HTTP alike.
  *
+ * `cluster-service` is what operators ask (`cluster.v1.Cluster`), of whatever keeps `ClusterControl`.
+ *
  * The same log over HTTP/1.1 and JSON is in the files `http-*`: `http-gateway` takes the requests, to
  * `http-routes`; `http-origin` says from which pages they may come; `http-openapi` describes them.
  *
@@ -21,6 +23,7 @@
  * Left out on purpose: who a caller is and what the policy says (`auth`), where connections come from
  * (`transport`), and how the log does what it promises (`replica`).
  */
+export type { ClusterControl } from "./cluster-service.ts";
 export type { CommitLog, ServerInfo, ServersInfo } from "./commit-log.ts";
 export { readRecord } from "./consume.ts";
 export { type Authorizer, type Caller, Gate, type GateOptions } from "./gate.ts";
