@@ -6,13 +6,13 @@ import type {
   ControlMethods,
   RetentionSettings,
 } from "../api/index.ts";
-import { limits, membersOf, ProglogError } from "../base/index.ts";
+import { limits, membersOf, ProglogError, systemClock } from "../base/index.ts";
 import type { ConfigurationMember, Observer } from "../base/index.ts";
 import type { Membership } from "../membership/index.ts";
 import type { PeerDescription, Replica, ServerDescription } from "../replica/index.ts";
 import type { ClusterControl } from "../server/index.ts";
 import type { PeerCalls } from "../transport/index.ts";
-import { transferTo } from "./hand-over.ts";
+import { changeOrTimeout, transferTo } from "./hand-over.ts";
 import { replicasSeen } from "./peer-addresses.ts";
 
 export interface AgentControlParts {
@@ -27,6 +27,14 @@ export interface AgentControlParts {
   readonly learn: (member: ConfigurationMember) => void;
   readonly observer: Observer;
 }
+
+/** How often it is asked who leads, when that changes meanwhile. */
+const ATTEMPTS_MAX = 3;
+const UNREACHABLE: ReadonlySet<string> = new Set([
+  "UNAVAILABLE",
+  "NOT_LEADER",
+  "DEADLINE_EXCEEDED",
+]);
 
 type Asked<Name extends ControlMethodName> = ControlMethods[Name]["request"];
 type Answered<Name extends ControlMethodName> = ControlMethods[Name]["response"];
@@ -59,15 +67,31 @@ export class AgentControl implements ClusterControl {
     request: Asked<Name>,
   ): Promise<Answered<Name>> {
     const { replica } = this.#parts;
-    const { leader } = replica;
-    if (replica.decides || leader === undefined) return this.#decide(name, request);
-    try {
-      return await this.#handOn(leader, name, request);
-    } catch (error) {
-      // Where the leader is gone one wants to see what is left.
-      if (name !== "GetStatus" || !isUnreachable(error)) throw error;
-      return this.#decide(name, request);
+    for (let attempt = 1; ; attempt++) {
+      const { leader } = replica;
+      try {
+        if (replica.decides || leader === undefined) return await this.#decide(name, request);
+        return await this.#handOn(leader, name, request);
+      } catch (error) {
+        const { code } = ProglogError.from(error);
+        // Where the leader is gone one wants to see what is left.
+        if (name === "GetStatus" && UNREACHABLE.has(code)) return this.#decide(name, request);
+        // Nothing was done. Leadership moved, perhaps because of what was asked.
+        if (code !== "NOT_LEADER" || attempt === ATTEMPTS_MAX)
+          throw this.#explained(error, request);
+      }
+      const isOther = (): boolean => replica.leader?.replicaId !== leader?.replicaId;
+      await changeOrTimeout(replica, () => replica.isLeading || isOther(), systemClock);
     }
+  }
+
+  /** A server that is removed is cut off, and hears no answer. */
+  #explained(error: unknown, request: object): unknown {
+    const { code, message, notAppended } = ProglogError.from(error);
+    const isOwn = "name" in request && request.name === this.#parts.describe().id;
+    if (!isOwn || code !== "UNAVAILABLE" || notAppended) return error;
+    const text = `${message}, as it does when the server that was asked is the one to go: ask another`;
+    return new ProglogError(code, text, { cause: error });
   }
 
   async #handOn<Name extends ControlMethodName>(
@@ -94,6 +118,8 @@ export class AgentControl implements ClusterControl {
   ): Promise<Answered<Name>> {
     const { replica, observer } = this.#parts;
     if (name !== "GetStatus") {
+      // One who was just elected decides as soon as an entry of his is committed.
+      await changeOrTimeout(replica, () => replica.isLeading || !replica.decides, systemClock);
       if (!replica.isLeading) throw replica.notLeader();
       observer.log("info", "cluster.control", { method: name, ...loggable(request) });
     }
@@ -161,7 +187,7 @@ export class AgentControl implements ClusterControl {
   /** The reconciler lets it vote once it has caught up. */
   async #add({ name }: Asked<"AddMember">): Promise<Answered<"AddMember">> {
     const { replica, membership, learn } = this.#parts;
-    const member = replicasSeen(membership()).find((seen) => seen.name === name);
+    const member = seenBy(membership()).find((seen) => seen.name === name);
     if (member === undefined) {
       const text = `gossip knows no running server ${name}: start it with --start-join-addrs`;
       throw new ProglogError("CONFIGURATION", text);
@@ -175,16 +201,15 @@ export class AgentControl implements ClusterControl {
    * A leader does not remove itself: another one leads first and does it, so that those who stay hear
    * that it is committed.
    */
-  async #remove(request: Asked<"RemoveMember">): Promise<Answered<"RemoveMember">> {
+  async #remove({ name, force }: Asked<"RemoveMember">): Promise<Answered<"RemoveMember">> {
     const { replica } = this.#parts;
-    const { name, force } = request;
     const named = membersOf(replica.status.configuration).filter((member) => member.name === name);
     if (named.length === 0) throw unknownMember(name);
     for (const { replicaId } of named) {
       if (!force) this.#checkMajorityWithout(replicaId);
       if (replicaId === replica.replicaId) {
         await this.#transfer({ to: "" });
-        return this.ask("RemoveMember", request);
+        throw replica.notLeader();
       }
       await replica.members.remove(replicaId);
     }
@@ -235,9 +260,8 @@ function unknownMember(name: string): ProglogError {
   return new ProglogError("INVALID_ARGUMENT", `no voter or learner is called ${name}`);
 }
 
-function isUnreachable(error: unknown): boolean {
-  const { code } = ProglogError.from(error);
-  return code === "UNAVAILABLE" || code === "NOT_LEADER" || code === "DEADLINE_EXCEEDED";
+function seenBy(membership: Membership | undefined): readonly ConfigurationMember[] {
+  return membership === undefined ? [] : replicasSeen(membership);
 }
 
 function loggable(request: object): Record<string, string> {

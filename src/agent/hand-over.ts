@@ -60,7 +60,13 @@ function successors(replica: Replica, ownId: number): readonly ConfigurationMemb
     .slice(0, limits.handOverAttemptsMax);
 }
 
-function changeOrTimeout(replica: Replica, isSo: () => boolean, clock: Clock): Promise<void> {
+/** Resolves when it is so, or after a while. */
+export function changeOrTimeout(
+  replica: Replica,
+  isSo: () => boolean,
+  clock: Clock,
+): Promise<void> {
+  if (isSo()) return Promise.resolve();
   return new Promise((resolve) => {
     const end = (): void => {
       cancel();
