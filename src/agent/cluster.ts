@@ -41,7 +41,6 @@ export class Cluster {
   readonly #addresses: PeerAddresses;
   /** What operators ask. */
   readonly control: AgentControl;
-  #membership: Membership | undefined;
   readonly #status: Status;
   readonly #observer: Observer;
   #membership: Membership | undefined;
