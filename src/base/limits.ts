@@ -133,6 +133,11 @@ export const handOverAttemptsMax = 2;
 export const handOverTimeoutMs = 750;
 /** A leader that is closed waits so long until what it accepted is committed. */
 export const leaderDrainTimeoutMs = 1_000;
+/**
+ * A leader that was replaced waits so long to hear what became of the appends that it had begun: several
+ * elections. Then their callers are told that it is not known.
+ */
+export const outcomeWaitMs = 2_000;
 /** How long entries that repair a damaged range are waited for, and how soon it is tried again. */
 export const repairTimeoutMs = 2_000;
 export const repairRetryMs = 500;

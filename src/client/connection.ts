@@ -198,8 +198,12 @@ function closedError(cause?: unknown): ProglogError {
   return new ProglogError("CLOSED", "the client is closed", { cause });
 }
 
-/** What the library says of calls of which nothing was sent. */
-const NEVER_BEGAN = /^(Channel closed before call started|Failed to start HTTP\/2 stream)/;
+/**
+ * What the library says of calls of which nothing was sent, or which the server let go before any
+ * processing (REFUSED_STREAM, RFC 9113 section 8.7).
+ */
+const NEVER_BEGAN =
+  /^(Channel closed before call started|Failed to start HTTP\/2 stream|Stream refused by server)/;
 
 function openChannel(
   address: string,

@@ -25,8 +25,9 @@ export interface AppendLoopParts {
  * are answered when what was decided is committed; what arrives meanwhile shares the next turn.
  *
  * - Nothing is decided before an entry of the present term is committed.
- * - What was proposed and not committed when leadership ended has an unknown outcome; what was not
- *   proposed was not appended.
+ * - What was proposed and not committed when leadership ended is answered when this replica hears
+ *   what became of it; its outcome is unknown when it hears nothing for a while. What was not proposed
+ *   was not appended.
  * - After the log has failed nothing is decided or acknowledged any more.
  * - Every proposal that was let in is answered, once.
  */
@@ -46,6 +47,7 @@ export class AppendLoop {
   #failure: ProglogError | undefined;
   #idleWaiters: (() => void)[] = [];
   #cancelSweep: (() => void) | undefined;
+  #cancelHold: (() => void) | undefined;
 
   constructor(parts: AppendLoopParts) {
     this.#log = parts.log;
@@ -93,6 +95,7 @@ export class AppendLoop {
   /** More is committed: tells those who waited for it. */
   committed(): void {
     const { commitIndex } = this.#consensus;
+    if (this.#answers.heldCount > 0) this.#resolveHeld();
     this.#answers.commit(commitIndex);
     this.#refusals.commit(commitIndex);
     this.#tellIdle();
@@ -109,8 +112,33 @@ export class AppendLoop {
     if (this.#consensus.isLeader) return;
     this.#wasEstablished = false;
     if (this.#queue.unanswered === 0) return;
-    this.#abandon(leadershipLost());
-    if (!this.#consensus.isAlone) this.#refuseAll(this.notLeader());
+    if (this.#consensus.isAlone) {
+      this.#abandon(leadershipLost());
+      return;
+    }
+    this.#refusals.fail(notAppended(leadershipLost()));
+    this.#hold();
+    this.#refuseAll(this.notLeader());
+  }
+
+  /** What was proposed may yet be committed by another leader, or certainly not: that will be seen. */
+  #hold(): void {
+    this.#answers.hold(this.notLeader());
+    if (this.#answers.heldCount === 0) return;
+    this.#cancelHold ??= this.#clock.after(limits.outcomeWaitMs, () => {
+      this.#cancelHold = undefined;
+      this.#answers.failHeld(leadershipLost());
+      this.#tellIdle();
+    });
+  }
+
+  #resolveHeld(): void {
+    const { commitIndex } = this.#consensus;
+    const termAt = (index: number): number | undefined => this.#consensus.termAt(index);
+    this.#answers.resolveHeld({ commitIndex, termAt }, overwritten(), leadershipLost());
+    if (this.#answers.heldCount > 0) return;
+    this.#cancelHold?.();
+    this.#cancelHold = undefined;
   }
 
   /**
@@ -161,6 +189,7 @@ export class AppendLoop {
       });
     }
     this.#cancelSweep?.();
+    this.#cancelHold?.();
   }
 
   /** For those who have come to the wrong server. */
@@ -280,4 +309,10 @@ function leadershipLost(): ProglogError {
   const message =
     "leadership was lost before the append was committed; it may be in the log or not";
   return new ProglogError("UNAVAILABLE", message);
+}
+
+function overwritten(): ProglogError {
+  const message =
+    "another leader took over before the append was on enough disks: it is not in the log";
+  return new ProglogError("UNAVAILABLE", message, { notAppended: true });
 }

@@ -155,6 +155,10 @@ export class Consensus {
   get commitIndex(): number {
     return this.#commitIndex;
   }
+  /** The term of an entry; undefined for what is gone, or not there yet. */
+  termAt(index: number): number | undefined {
+    return this.#core.termAt(index);
+  }
   /** One past the last committed record. */
   get commitOffset(): number {
     return this.#commitOffset;

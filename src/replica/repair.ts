@@ -41,7 +41,7 @@ export class Repair {
   #cancel: (() => void) | undefined;
   #closed = false;
   #mending: Promise<void> | undefined;
-  /** Turns to another source each time one has not helped. */
+  /** Turns to another source each time one has not helped; from 0 again after one has. */
   #turns = 0;
 
   constructor(parts: RepairParts) {
@@ -57,6 +57,12 @@ export class Repair {
   /** Whether something is damaged that was committed. */
   isNeeded(): boolean {
     return this.#mayMend(this.#parts.log, this.#parts.commitIndex());
+  }
+
+  /** Whether others may still give back what is damaged: not all of them were asked twice in vain. */
+  get isHopeful(): boolean {
+    const { length } = this.#parts.sources();
+    return this.#turns < length * 2;
   }
 
   /** Looks now and then whether there is something to mend. */
@@ -90,6 +96,7 @@ export class Repair {
     const source = (from: number, to: number): Promise<readonly Entry[]> => this.#fetch(from, to);
     try {
       await log.mend(source, commitIndex());
+      this.#turns = 0;
       observer.count("log_segments_mended_total");
       observer.log("info", "replica.segment-mended");
       if (!this.isNeeded()) onMended();

@@ -244,7 +244,20 @@ export class Replica implements AsyncDisposable {
     const limitOffset = this.#highWatermark;
     if (offset < this.lowestOffset || offset > limitOffset) throw this.#outOfRange(offset);
     if (offset === limitOffset) return [];
-    return this.#options.log.readBatches(offset, { maxBytes, limitOffset });
+    try {
+      return await this.#options.log.readBatches(offset, { maxBytes, limitOffset });
+    } catch (error) {
+      throw this.#whileMending(error);
+    }
+  }
+
+  /** What the disk lost here, others have: it will be back, and may be read from them until then. */
+  #whileMending(error: unknown): unknown {
+    if (!(error instanceof ProglogError) || error.code !== "DATA_LOSS") return error;
+    if (!this.#repair.isHopeful) return error;
+    const { details } = error;
+    const message = `${error.message}; they are fetched from the other servers`;
+    return new ProglogError("UNAVAILABLE", message, { cause: error, details });
   }
 
   /** The same from memory, or undefined when the disk has to be asked or has nothing to say. */

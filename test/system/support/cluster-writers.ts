@@ -42,12 +42,12 @@ async function write(options: ClusterWriterOptions, attempt: Attempt): Promise<v
   }
 }
 
-/** Over gRPC, each server by a connection that is kept. */
+/** Over gRPC, each server by a connection that is kept, and which looks for no others. */
 export async function grpcClusterWriter(options: ClusterWriterOptions): Promise<void> {
   const clients = new Map<string, Client>();
   try {
     await write(options, async (address, value) => {
-      const client = clients.get(address) ?? connect(address, { retry: ONCE });
+      const client = clients.get(address) ?? connect(`ipv4:${address}`, { retry: ONCE });
       clients.set(address, client);
       const signal = AbortSignal.timeout(TRY_MS);
       const { offset } = await client.produce({ value: Buffer.from(value) }, { signal });

@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
+import { rmSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { connect } from "../../../src/client/index.ts";
-import type { ServerListing } from "../../../src/client/index.ts";
+import type { Client, ServerListing } from "../../../src/client/index.ts";
 import { AgentProcess, freePort } from "./agent.ts";
 
 export interface ClusterOptions {
@@ -23,11 +24,15 @@ interface Place {
 /** How often it is asked who leads, while nobody does. */
 const LOOK_MS = 20;
 const PATIENCE_MS = 60_000;
+/** What a disk lost is back after a while. */
+const PATIENT = { attemptsMax: 1_000, delayMsMin: 10, delayMsMax: 100 };
 
 /** Servers in processes of their own that are one cluster; the first one makes it. */
 export class ClusterProcesses implements AsyncDisposable {
   readonly #places: Place[] = [];
   readonly #flags: readonly string[];
+  /** An emptied directory is no reason to make another cluster. */
+  #isMade = false;
 
   private constructor(flags: readonly string[]) {
     this.#flags = flags;
@@ -61,6 +66,11 @@ export class ClusterProcesses implements AsyncDisposable {
     return this.#places.map(({ port }) => `127.0.0.1:${port}`);
   }
 
+  /** A client of one server, which looks for no others. */
+  only(at: number): Client {
+    return connect(`ipv4:${this.addresses[at] ?? ""}`, { retry: PATIENT });
+  }
+
   dataDir(at: number): string {
     return this.#place(at).dataDir;
   }
@@ -87,9 +97,10 @@ export class ClusterProcesses implements AsyncDisposable {
     const { name, dataDir, port, bindAddr } = place;
     const join = ["--start-join-addrs", seeds.join(",")];
     const flags = [...this.#flags, "--node-name", name, ...join];
-    if (at === 0) flags.push("--bootstrap");
+    if (!this.#isMade) flags.push("--bootstrap");
     place.server = new AgentProcess({ dataDir, port, bindAddr, flags });
     await place.server.ready;
+    this.#isMade = true;
   }
 
   /** Ends a server, and tells how it ended. */
@@ -100,6 +111,12 @@ export class ClusterProcesses implements AsyncDisposable {
     const how = await server.ended;
     place.server = undefined;
     return how;
+  }
+
+  /** A server that does not run has never been one: its directory is gone. */
+  wipe(at: number): void {
+    assert.equal(this.#place(at).server, undefined);
+    rmSync(this.dataDir(at), { recursive: true });
   }
 
   /** Whom the servers that run name as their leader, when a majority of the cluster does. */
@@ -163,7 +180,7 @@ export class ClusterProcesses implements AsyncDisposable {
 
   /** Nothing from a server that does not answer. */
   async #listing(at: number): Promise<readonly ServerListing[]> {
-    await using client = connect(this.addresses[at] ?? "");
+    await using client = this.only(at);
     try {
       return (await client.servers({ signal: AbortSignal.timeout(2_000) })).servers;
     } catch {
@@ -172,7 +189,7 @@ export class ClusterProcesses implements AsyncDisposable {
   }
 
   async #next(at: number): Promise<number> {
-    await using client = connect(this.addresses[at] ?? "");
+    await using client = this.only(at);
     return (await client.offsets()).next;
   }
 }

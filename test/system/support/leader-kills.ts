@@ -4,7 +4,6 @@ import { createHash } from "node:crypto";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { below, seededRandom } from "../../../src/base/index.ts";
-import { connect } from "../../../src/client/index.ts";
 import { root } from "../../support/sources.ts";
 import { ClusterProcesses } from "./cluster.ts";
 import { grpcClusterWriter, httpClusterWriter } from "./cluster-writers.ts";
@@ -77,8 +76,8 @@ export async function killLeaders(
     await Promise.all(writing);
   }
   await cluster.untilEven();
-  for (const address of addresses) {
-    await using client = connect(address);
+  for (const at of addresses.keys()) {
+    await using client = cluster.only(at);
     await journal.compare(client, "all");
   }
   await endAlike(cluster);
