@@ -109,7 +109,7 @@ export class Consensus {
     this.#mail = new Mail({
       ...parts,
       core: () => this.#core,
-      offsetAfter: (index) => this.#offsetAfter(index),
+      offsetAfter: (index) => this.#end.offsetAfter(index, this.#storage),
     });
     this.#core = this.#newCore();
     this.#isAlone = isAlone(this.#core.configuration, replicaId);
@@ -358,12 +358,6 @@ export class Consensus {
     } else if (!isAppending(message.message) || this.#handler?.holdsAppends() !== true) {
       this.#mail.take(message);
     }
-  }
-
-  #offsetAfter(index: number): number | undefined {
-    if (index === this.#end.index) return this.#end.nextOffset;
-    const isDurable = index <= this.#storage.lastIndex() && index < this.#end.index;
-    return isDurable ? this.#storage.nextOffsetAfter(index) : undefined;
   }
 
   /** Storage can answer now what it could not before. */

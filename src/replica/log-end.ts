@@ -8,6 +8,12 @@ import type { ReplicaLog } from "./replica-log.ts";
 
 const NO_BYTES = new Uint8Array(0);
 
+/** What storage knows of the part of the log that is durable. */
+export interface StoredOffsets {
+  lastIndex(): number;
+  nextOffsetAfter(index: number): number | undefined;
+}
+
 /**
  * Where the log ends, with all that the core has handed out, durable or not: a leader's next entry
  * goes there. Gives offset and time to the entries that the core makes by itself.
@@ -68,6 +74,13 @@ export class LogEnd {
       }
       this.follow(shape);
     }
+  }
+
+  /** One past the last offset at or below an index, if that is known without the disk. */
+  offsetAfter(index: number, storage: StoredOffsets): number | undefined {
+    if (index === this.#index) return this.#nextOffset;
+    const isDurable = index <= storage.lastIndex() && index < this.#index;
+    return isDurable ? storage.nextOffsetAfter(index) : undefined;
   }
 
   #begin({ firstIndex, nextOffset, appendedAt }: PrefixMarker): void {
