@@ -110,6 +110,7 @@ export const DEFINITIONS: readonly Definition[] = [
   counter("gossip_dropped_total", "Packets and streams that were not understood.", ["reason"]),
   counter("gossip_unsendable_total", "Packets that could not be sent."),
   counter("ipc_connections_refused_total", "Connections of Serf's tools beyond the limit."),
+  counter("ipc_authentications_failed_total", "Tools of Serf that did not know the token."),
   counter("ipc_records_dropped_total", "Events that one of Serf's tools was too slow for."),
 
   // The process.
