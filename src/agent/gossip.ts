@@ -55,9 +55,10 @@ export class AgentGossip {
     const kept = path.join(config.dataDir, "gossip.keyring");
     const keys = new GossipKeyring(kept, config.gossipKey, log);
     const socket = await openSocket(config, keys, log);
+    let membership: Membership | undefined;
     try {
       const { name } = facts;
-      const membership = await Membership.start({
+      membership = await Membership.start({
         name,
         address: await advertised(config, socket.address),
         tags: tagsOf(config, facts),
@@ -77,6 +78,7 @@ export class AgentGossip {
         await listenForTools(config, membership, log),
       );
     } catch (error) {
+      await membership?.close();
       await socket.close();
       throw error;
     }

@@ -250,6 +250,8 @@ describe("membership", () => {
     const two = await startMember(t, "two");
     await assert.rejects(two.membership.joinOnce([two.address]), /ourselves/);
     await assert.rejects(two.membership.joinOnce(["no address"]), { code: "INVALID_ARGUMENT" });
+    // Said at once, because nobody waits for this one's end.
+    assert.throws(() => two.membership.keepJoined(["host:0"]), { code: "INVALID_ARGUMENT" });
     const probe = await startMember(t, "probe");
     await probe.membership.close();
     const joined = two.membership.join([`localhost:${probe.port}`]);

@@ -22,7 +22,7 @@ import type {
   Tags,
 } from "../gossip/index.ts";
 import { Deferred } from "./deferred.ts";
-import { Joiner } from "./joiner.ts";
+import { isSeed, Joiner } from "./joiner.ts";
 import { changeKeys, KeyQueries } from "./key-queries.ts";
 import { tellGauges } from "./gauges.ts";
 import { EventHub } from "./membership-event.ts";
@@ -197,7 +197,13 @@ export class Membership implements AsyncDisposable {
    * them is joined too: servers that start all at once may have found each other in two groups. Ends
    * with the membership. Throws `INVALID_ARGUMENT` for what is no address.
    */
-  async keepJoined(addresses: readonly string[]): Promise<void> {
+  keepJoined(addresses: readonly string[]): Promise<void> {
+    const wrong = addresses.find((address) => !isSeed(address));
+    if (wrong === undefined) return this.#keepJoined(addresses);
+    throw new ProglogError("INVALID_ARGUMENT", `${wrong} is not an address to join: host:port`);
+  }
+
+  async #keepJoined(addresses: readonly string[]): Promise<void> {
     const { signal } = this.#ended;
     if (addresses.length + this.#remembered.length === 0) return;
     while (!signal.aborted) {
