@@ -140,9 +140,10 @@ describe("bounded", () => {
   test("names, over a day, and rows of a push/pull: who is gone longest makes room", () => {
     const a = new Lone();
     const meta = new Uint8Array();
-    const half = limits.gossipMembersMax / 2;
-    for (const round of [0, 1, 2]) {
-      const messages = Array.from({ length: half }, (_, index) => {
+    // Together a few more than there is room for.
+    const length = limits.gossipMembersMax / 2 + 100;
+    for (const round of [0, 1]) {
+      const messages = Array.from({ length }, (_, index) => {
         const address = { ip: Uint8Array.of(10, 1, index >> 8, index & 255), port: 1 };
         const name = `m${round}-${index}`;
         const left = { kind: "leave-intent", time: 5, name, prune: false } as const;
@@ -151,12 +152,12 @@ describe("bounded", () => {
       });
       a.gossip.step({ kind: "packet", from: addressOf(2), messages: messages.flat() });
       // Until the list has forgotten them.
-      a.gossip.tick(3_500);
+      if (round === 0) a.gossip.tick(3_500);
       a.gossip.ready();
     }
     a.hear(alive("b"));
     assert.deepEqual(
-      ["m0-1", "m2-1", "b"].map((name) => a.status(name)),
+      ["m0-1", "m1-1", "b"].map((name) => a.status(name)),
       [undefined, "left", "alive"],
     );
     assert.ok(a.gossip.members().length <= limits.gossipMembersMax);
