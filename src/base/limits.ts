@@ -186,6 +186,8 @@ export const serverWindowBytes: number = 1 * MiB;
 export const connectionStreamsMax = 10_000;
 /** Calls of a server that run at once, of all connections together; beyond it they are refused. */
 export const callsMax = 200_000;
+/** Of requests that are not complete, or whose call goes on, all connections together. */
+export const requestsHeldBytesMax: number = 256 * MiB;
 /** Connections on one port that have not said yet what they speak; the oldest goes for a new one. */
 export const handshakesMax = 4_096;
 /** How often a gRPC connection is looked at for what it costs. */

@@ -28,21 +28,22 @@ const ACKNOWLEDGED_SHARE = 0.25;
  * that resets too much, it stops reading and leaves the socket open.
  *
  * Waste is what came in and was neither data of a call, nor frames and headers around it, nor an
- * acknowledgement of what was sent. Data is counted only on a connection that receives so much that
- * the question arises.
+ * acknowledgement of what was sent.
  */
 export class GrpcConnection {
   readonly socket: Duplex;
   readonly caller: Caller | undefined;
   #session: Http2Session | undefined;
-  readonly #streams = new Set<ServerHttp2Stream>();
   #calls = 0;
   #resets = 0;
-  #watched = false;
   #waste = 0;
   #data = 0;
   #chunks = 0;
   #last: Traffic = { read: 0, written: 0, data: 0, chunks: 0, calls: 0 };
+  /** What is held of its requests, in bytes. */
+  held = 0;
+  /** It is being cut: what it still holds goes with it, and is not counted any more. */
+  isLetGo = false;
   /** Nothing came since the last look. */
   #isSilent = true;
   /** A ping that is not answered yet. */
@@ -59,15 +60,19 @@ export class GrpcConnection {
     this.#session = session;
   }
 
-  begin(stream: ServerHttp2Stream): void {
+  begin(): void {
     this.#calls += 1;
-    this.#streams.add(stream);
-    if (this.#watched) this.#count(stream);
+  }
+
+  /** A part of a request, and how much more is held since. */
+  received(bytes: number, held: number): void {
+    this.#data += bytes;
+    this.#chunks += 1;
+    this.held += held;
   }
 
   /** True when calls were broken off once too often. */
   end(stream: ServerHttp2Stream): boolean {
-    this.#streams.delete(stream);
     if (stream.rstCode === 0) return false;
     this.#resets += 1;
     return this.#resets > limits.resetsBurstMax;
@@ -84,14 +89,10 @@ export class GrpcConnection {
     const last = this.#last;
     const traffic = this.#traffic();
     this.#last = traffic;
-    const waste = wasteOf(last, traffic);
-    if (this.#watched) {
-      // What has come in and is not read yet counts as waste until it is; a window is as much.
-      this.#waste = Math.max(0, this.#waste + waste - limits.wasteBytesPerCheck);
-      if (this.#waste > limits.wasteBytesMax) return "it sends frames that carry nothing";
-    } else if (waste > limits.wasteBytesPerCheck) {
-      this.#watch();
-    }
+    // What has come in and is not read yet counts as waste until it is; a window is as much.
+    const waste = this.#waste + wasteOf(last, traffic) - limits.wasteBytesPerCheck;
+    this.#waste = Math.max(0, waste);
+    if (this.#waste > limits.wasteBytesMax) return "it sends frames that carry nothing";
     this.#isSilent = last.read === traffic.read;
     return undefined;
   }
@@ -115,18 +116,6 @@ export class GrpcConnection {
   #traffic(): Traffic {
     const { bytesRead: read = 0, bytesWritten: written = 0 } = this.socket as Counters;
     return { read, written, data: this.#data, chunks: this.#chunks, calls: this.#calls };
-  }
-
-  #watch(): void {
-    this.#watched = true;
-    for (const stream of this.#streams) this.#count(stream);
-  }
-
-  #count(stream: ServerHttp2Stream): void {
-    stream.on("data", (chunk: Buffer) => {
-      this.#data += chunk.length;
-      this.#chunks += 1;
-    });
   }
 
   #ping(nowMs: number): void {

@@ -29,7 +29,7 @@ interface Attack extends AsyncDisposable {
   readonly cut: readonly string[];
 }
 
-async function attack(): Promise<Attack> {
+async function attack(more: { readonly requestsHeldBytesMax?: number } = {}): Promise<Attack> {
   const cut: string[] = [];
   const observer: Observer = {
     ...silentObserver,
@@ -37,7 +37,7 @@ async function attack(): Promise<Attack> {
       if (event === "connection.cut") cut.push(String(fields?.["reason"]));
     },
   };
-  const server = await LogServer.start(new MemoryCommitLog(), { observer });
+  const server = await LogServer.start(new MemoryCommitLog(), { observer, ...more });
   const socket = connect(server.port, "127.0.0.1");
   socket.on("error", () => undefined);
   socket.resume();
@@ -94,6 +94,27 @@ describe("what a connection may cost", () => {
     assert.deepEqual(cut, isOurs ? ["it sends frames that carry nothing"] : []);
     await server.client().unary("Produce", produceRequest("still here"));
   });
+
+  for (const path of ["/grpc.health.v1.Health/Check", "/log.v1.Log/ProduceStream"]) {
+    test(`requests to ${path} that begin and do not end`, async () => {
+      await using attacking = await attack({ requestsHeldBytesMax: 2_000_000 });
+      const { server, socket, cut } = attacking;
+      const client = server.client();
+      await client.unary("Produce", produceRequest("x".repeat(500_000)));
+      // Each within its window, and a message that says that more is to come.
+      const part = frame(FRAME.data, 0, 1, Buffer.alloc(16_000));
+      let id = -1;
+      await flood(socket, () => {
+        id += 2;
+        const opening = frame(FRAME.headers, END_HEADERS, id, callHeaders(path));
+        part.writeUInt32BE(id, 5);
+        const message = frame(FRAME.data, 0, id, Buffer.from([0, 0, 0x1f, 0, 0]));
+        return Buffer.concat([opening, message, part, part]);
+      });
+      assert.deepEqual(cut, ["it begins more requests than it ends"]);
+      await client.unary("Produce", produceRequest("x".repeat(500_000)));
+    });
+  }
 
   test("a client that sends much, and one that cancels now and then, are let be", async () => {
     await using attacking = await attack();

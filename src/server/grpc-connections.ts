@@ -1,5 +1,5 @@
 import { constants } from "node:http2";
-import type { Http2Server, Http2Session, ServerHttp2Stream } from "node:http2";
+import type { Http2Server, Http2Session, IncomingHttpHeaders, ServerHttp2Stream } from "node:http2";
 import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import type { Server } from "@grpc/grpc-js";
@@ -7,11 +7,14 @@ import { limits, silentObserver, systemClock } from "../base/index.ts";
 import type { Clock, Observer } from "../base/index.ts";
 import type { Caller, Gate } from "./gate.ts";
 import { GrpcConnection } from "./grpc-connection.ts";
+import { RequestMeter } from "./request-meter.ts";
 
 export interface GrpcConnectionsOptions {
   readonly gate?: Gate | undefined;
   readonly observer?: Observer | undefined;
   readonly clock?: Clock | undefined;
+  /** Default: `limits.requestsHeldBytesMax`. */
+  readonly requestsHeldBytesMax?: number | undefined;
 }
 
 /**
@@ -45,6 +48,9 @@ export class GrpcConnections {
   #accepting: GrpcConnection | undefined;
   #beginning: BeginningCall | undefined;
   #streams = 0;
+  readonly #heldMax: number;
+  /** Of the requests of all connections, in bytes. */
+  #held = 0;
   #cancelTimer: (() => void) | undefined;
   #closed = false;
 
@@ -52,6 +58,7 @@ export class GrpcConnections {
     this.#gate = options.gate;
     this.#observer = options.observer ?? silentObserver;
     this.#clock = options.clock ?? systemClock;
+    this.#heldMax = options.requestsHeldBytesMax ?? limits.requestsHeldBytesMax;
   }
 
   /** The call whose interceptors run now. */
@@ -121,11 +128,11 @@ export class GrpcConnections {
   #standBefore(http2: Http2Server): void {
     const library = http2.listeners("stream") as StreamListener[];
     http2.removeAllListeners("stream");
-    http2.on("stream", (stream, ...rest) => {
+    http2.on("stream", (stream, headers, ...rest) => {
       stream.on("error", ignore);
-      if (!this.#begin(stream)) return;
+      if (!this.#begin(stream, headers)) return;
       try {
-        for (const listener of library) listener.call(http2, stream, ...rest);
+        for (const listener of library) listener.call(http2, stream, headers, ...rest);
       } catch (error) {
         const { code = "" } = error as NodeJS.ErrnoException;
         if (!LIBRARY_FAILURES.test(code)) throw error;
@@ -135,28 +142,52 @@ export class GrpcConnections {
   }
 
   /** False when the call is over already, or there is no room for it. */
-  #begin(stream: ServerHttp2Stream): boolean {
+  #begin(stream: ServerHttp2Stream, headers: IncomingHttpHeaders): boolean {
     const { session } = stream;
     const connection = session === undefined ? undefined : this.#bySession.get(session);
     this.#beginning = { caller: connection?.caller, stream };
     const isOver = stream.destroyed || stream.closed;
     if (connection === undefined) return !isOver;
     this.#streams += 1;
-    connection.begin(stream);
+    connection.begin();
+    const requests = new RequestMeter(headers[":path"] ?? "");
     if (isOver) {
-      this.#end(connection, stream);
+      this.#end(connection, stream, requests);
       return false;
     }
+    stream.on("data", (chunk: Buffer) => this.#received(connection, requests, chunk));
     // It happens once, and `once` would make two functions more for every call.
-    stream.on("close", () => this.#end(connection, stream));
+    stream.on("close", () => this.#end(connection, stream, requests));
     if (this.#streams <= limits.callsMax) return true;
     // The one refusal of HTTP/2 that says that nothing was done: such a call may be repeated.
     stream.close(constants.NGHTTP2_REFUSED_STREAM);
     return false;
   }
 
-  #end(connection: GrpcConnection, stream: ServerHttp2Stream): void {
+  #received(connection: GrpcConnection, requests: RequestMeter, chunk: Buffer): void {
+    if (connection.isLetGo) return;
+    const held = requests.take(chunk);
+    connection.received(chunk.length, held);
+    this.#held += held;
+    if (this.#held > this.#heldMax) this.#makeRoom();
+  }
+
+  /** Whoever makes a server hold most of what he does not end. */
+  #makeRoom(): void {
+    let most: GrpcConnection | undefined;
+    for (const connection of this.#connections) {
+      if (connection.isLetGo) continue;
+      if (most === undefined || connection.held > most.held) most = connection;
+    }
+    if (most !== undefined) this.#refuse(most, "it begins more requests than it ends");
+  }
+
+  #end(connection: GrpcConnection, stream: ServerHttp2Stream, requests: RequestMeter): void {
     this.#streams -= 1;
+    if (!connection.isLetGo) {
+      connection.held -= requests.held;
+      this.#held -= requests.held;
+    }
     if (connection.end(stream)) this.#refuse(connection, "too many calls that were broken off");
   }
 
@@ -170,7 +201,9 @@ export class GrpcConnections {
   }
 
   #refuse(connection: GrpcConnection, reason: string): void {
-    if (connection.socket.destroyed) return;
+    if (connection.socket.destroyed || connection.isLetGo) return;
+    connection.isLetGo = true;
+    this.#held -= connection.held;
     this.#observer.count("connections_cut_total");
     this.#observer.log("warn", "connection.cut", { reason, subject: connection.caller?.subject });
     connection.destroy();
@@ -185,7 +218,12 @@ export class GrpcConnections {
   }
 }
 
-type StreamListener = (this: Http2Server, stream: ServerHttp2Stream, ...rest: unknown[]) => void;
+type StreamListener = (
+  this: Http2Server,
+  stream: ServerHttp2Stream,
+  headers: IncomingHttpHeaders,
+  ...rest: unknown[]
+) => void;
 
 function ignore(): void {
   // Whoever uses the stream hears of it too.

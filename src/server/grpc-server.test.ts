@@ -238,9 +238,11 @@ test("a cancelled unary call leaves no trace but its append", async () => {
   await using server = await LogServer.start(log);
   const client = server.client();
   const proposed = new Promise<void>((resolve) => (log.onPropose = resolve));
-  const options = { deadline: Date.now() + 100 };
+  // Connected by then, so that what the time is for is the call.
+  await client.unary("GetServers", Buffer.alloc(0));
+  const options = { deadline: Date.now() + 500 };
   const produced = client.unary("Produce", produceRequest("x"), options);
-  await proposed;
+  await Promise.race([proposed, produced]);
   await assert.rejects(produced, { code: "DEADLINE_EXCEEDED", notAppended: false });
   log.commit();
   assert.equal(log.highWatermark, 1);

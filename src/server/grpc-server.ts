@@ -35,6 +35,8 @@ export interface GrpcServerOptions {
   readonly control?: ClusterControl | undefined;
   /** Says who may do what. Absent: everybody may do everything. */
   readonly gate?: Gate | undefined;
+  /** Of requests that are not complete. Default: `limits.requestsHeldBytesMax`. */
+  readonly requestsHeldBytesMax?: number | undefined;
 }
 
 /**
@@ -52,9 +54,9 @@ export class GrpcServer implements AsyncDisposable {
   #closing: Promise<void> | undefined;
 
   constructor(options: GrpcServerOptions) {
-    const { gate, observer } = options;
+    const { gate, observer, requestsHeldBytesMax } = options;
     this.#tails = options.tails;
-    this.#connections = new GrpcConnections({ gate, observer });
+    this.#connections = new GrpcConnections({ gate, observer, requestsHeldBytesMax });
     const subjectAt = (peer: string): string => this.#connections.callerAt(peer)?.subject ?? "";
     this.#service = new LogService(options.tails, observer ?? silentObserver, subjectAt);
     this.#server = new Server({
