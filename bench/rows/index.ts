@@ -21,7 +21,8 @@ export type RowName =
   | "open-log"
   | "tail-latency"
   | "idle-streams"
-  | "many-tails";
+  | "many-tails"
+  | "deployed";
 
 /** In the order of the table. */
 export const ROWS: Readonly<Record<RowName, ListedRow>> = {
@@ -88,6 +89,11 @@ export const ROWS: Readonly<Record<RowName, ListedRow>> = {
   "many-tails": {
     title: "the server's event loop while 10,000 streams follow the log",
     load: () => import("./many-tails.ts"),
+    minutesMax: 3,
+  },
+  deployed: {
+    title: "what a server costs at rest: its start, its memory, its image",
+    load: () => import("./deployed.ts"),
     minutesMax: 3,
   },
 };

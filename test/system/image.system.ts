@@ -62,6 +62,22 @@ describe("the image", needsContainers, () => {
     );
   });
 
+  test("the bill of materials names exactly the packages that the image holds", () => {
+    const read = `process.stdout.write(require("fs").readFileSync(
+      "/app/node_modules/.package-lock.json", "utf8"))`;
+    const { stdout } = containers.run({ more: ["--entrypoint", "/nodejs/bin/node"] }, "-e", read);
+    const { packages } = JSON.parse(stdout) as { packages: Record<string, { version: string }> };
+    const held = Object.entries(packages).map(
+      ([path, { version }]) => `${path.replace(/^.*node_modules\//, "")}@${version}`,
+    );
+    const sbom = JSON.parse(containers.must("npm", "run", "--silent", "sbom")) as {
+      components: { name: string; version: string }[];
+    };
+    const named = sbom.components.map(({ name, version }) => `${name}@${version}`);
+    assert.ok(held.length > 50);
+    assert.deepEqual([...new Set(named)].sort(), [...new Set(held)].sort());
+  });
+
   test("a server alone keeps its records, and ends with 0 when asked", async () => {
     const volumes = [`alone:${DATA}`];
     containers.start({ ...alone, name: "alone", volumes });
