@@ -195,7 +195,7 @@ describe("metacontroller's hook", () => {
 });
 
 /** What the files say already and this version's agent does not know yet. */
-const AHEAD = ["health-port", "bootstrap-expect"];
+const AHEAD = ["health-port"];
 
 function known(env: Readonly<Record<string, string>>): Record<string, string> {
   const ahead = AHEAD.map((key) => `PROGLOG_${key.replaceAll("-", "_").toUpperCase()}`);

@@ -175,10 +175,10 @@ describe("the image", needsContainers, () => {
     produce("three");
 
     // One loses its disk: a new replica of the old name, which the others let in.
-    containers.must("podman", "rm", "--force", "--time", "0", "log-2");
-    containers.must("podman", "volume", "rm", "log-2");
+    containers.must("podman", "rm", "--force", "--time", "0", "log-0");
+    containers.must("podman", "volume", "rm", "log-0");
     produce("four");
-    start("log-2");
+    start("log-0");
     untilWhole(3);
     for (const name of NAMES) {
       const values = exec(name, "consume", "--address", `dns:${name}:8400`).stdout.split("\n");
@@ -194,8 +194,7 @@ describe("the image", needsContainers, () => {
       env: {
         ...{ PROGLOG_NODE_NAME: name, PROGLOG_BIND_ADDR: "0.0.0.0:8401", PROGLOG_INSECURE: "true" },
         ...{ PROGLOG_ADVERTISE_RPC_ADDR: `${name}:8400`, PROGLOG_GOSSIP_KEY: gossipKey },
-        PROGLOG_START_JOIN_ADDRS: others.join(","),
-        ...(name === "log-0" ? { PROGLOG_BOOTSTRAP: "true" } : {}),
+        ...{ PROGLOG_START_JOIN_ADDRS: others.join(","), PROGLOG_BOOTSTRAP_EXPECT: "3" },
       },
     });
   }
