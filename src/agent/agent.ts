@@ -9,6 +9,7 @@ import { Cluster, LOG_NAME } from "./cluster.ts";
 import { completeConfig } from "./config.ts";
 import { openDataLog } from "./data-log.ts";
 import { Doors } from "./doors.ts";
+import { HealthDoor } from "./health-door.ts";
 import { hearingSyncs, startObservation } from "./observation.ts";
 import type { ObservationOptions } from "./observation.ts";
 import { ObservedLog } from "./observed-log.ts";
@@ -44,6 +45,8 @@ export interface Agent extends AsyncDisposable {
   readonly httpAddress: string | undefined;
   /** Where the server gossips with others. */
   readonly gossipAddress: string;
+  /** Where health and metrics are told in plaintext. */
+  readonly healthAddress: string | undefined;
   readonly dataDir: string;
   /** Who is there, this server included. */
   readonly membership: Membership;
@@ -93,6 +96,10 @@ async function start(config: AgentConfig, options: AgentOptions, parts: Parts): 
   const onFailure = (error: ProglogError): void => status.failed(error);
   let observedLog: ObservedLog | undefined;
   const heard = hearingSyncs(observer, (seconds) => observedLog?.synced(seconds));
+  const health = await HealthDoor.open(config, {
+    ...{ observer, readiness: () => status.readiness, metrics: telemetry.render },
+  });
+  parts.started(() => health?.close() ?? Promise.resolve());
   await checkSecurity(config);
   const data = await openDataLog(config, { observer: heard, disk, onFailure, ...startsAs(config) });
   parts.started(() => data.close());
@@ -154,7 +161,11 @@ async function start(config: AgentConfig, options: AgentOptions, parts: Parts): 
   parts.started(() => doors.drain());
   parts.started(() => cluster.retire());
 
-  status.onChange((isReady) => doors.setServing(isReady));
+  status.onChange((isReady) => {
+    doors.setServing(isReady);
+    health?.setReady(isReady);
+  });
+  health?.setStarted();
   status.listening(rpcAddress, httpAddress);
   parts.started(() => {
     status.closing();
@@ -163,7 +174,7 @@ async function start(config: AgentConfig, options: AgentOptions, parts: Parts): 
   const close = (): Promise<void> => parts.stop();
   const { dataDir } = config;
   const { membership, address: gossipAddress } = gossip;
-  const addresses = { rpcAddress, httpAddress, gossipAddress };
+  const addresses = { rpcAddress, httpAddress, gossipAddress, healthAddress: health?.address };
   const inside = { commitLog, membership, replica };
   return { ...addresses, dataDir, ...inside, close, [Symbol.asyncDispose]: close };
 }

@@ -239,6 +239,14 @@ function checkTogether(config: AgentConfig, problems: string[]): void {
         "not be found",
     );
   }
+  for (const other of ["rpcPort", "httpPort"] as const) {
+    if (config.healthPort === 0 || config.healthPort === "auto") continue;
+    if (config.healthPort !== config[other]) continue;
+    problems.push(
+      `--health-port and --${keyOf(other)} are both ${config.healthPort}: health is told in ` +
+        "plaintext on a port of its own, so choose another",
+    );
+  }
   if (config.httpPort !== 0 && config.httpPort === config.rpcPort) {
     problems.push(
       `--http-port and --rpc-port are both ${config.rpcPort}: the RPC port answers HTTP too, ` +

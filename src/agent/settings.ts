@@ -17,6 +17,8 @@ export interface AgentConfig {
   readonly rpcPort: number;
   /** 0: no HTTP listener of its own; `auto`: any free port. */
   readonly httpPort: number | "auto";
+  /** 0: none; `auto`: any free port. */
+  readonly healthPort: number | "auto";
   readonly httpAllowOrigin: readonly string[];
   readonly insecure: boolean;
   /** Paths of PEM files, empty for none: what clients are shown, and who signs clients. */
@@ -122,6 +124,12 @@ export const SETTINGS: { readonly [Name in SettingName]: Setting<AgentConfig[Nam
   httpPort: {
     argument: "<port>",
     description: "HTTP on a port of its own; 0: off, auto: any free port",
+    schema: values.optionalPort,
+    fallback: () => 0,
+  },
+  healthPort: {
+    argument: "<port>",
+    description: "health and metrics in plaintext, for kubelets and Prometheus; 0: off",
     schema: values.optionalPort,
     fallback: () => 0,
   },

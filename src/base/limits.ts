@@ -203,6 +203,12 @@ export const resetsPerCheck = 100;
 export const revokedLingerMs = 500;
 /** Connections on one port. */
 export const connectionsMax = 20_000;
+/** Connections on the health port: kubelets and collectors of metrics are few. */
+export const healthConnectionsMax = 256;
+/** Calls on one of them at once. */
+export const healthStreamsMax = 16;
+/** A request of a health check, which is a name. */
+export const healthMessageBytesMax = 4_096;
 /** Until a new connection has said what it speaks. */
 export const handshakeTimeoutMs = 5_000;
 /** A gRPC connection without traffic is asked for a sign of life so often, and given so long for it. */

@@ -16,17 +16,20 @@ const UNKNOWN = Object.freeze({ service: "?" });
 export class Health {
   readonly #library: HealthImplementation;
   readonly #watchers = new Set<WatchCall>();
-  #serving: boolean;
+  readonly #serving = new Map<string, boolean>();
 
-  constructor(serving: boolean) {
-    this.#serving = serving;
+  /** `names` are all that can be asked for. */
+  constructor(serving: boolean, names: readonly string[] = SERVICES) {
     this.#library = new HealthImplementation();
-    this.setServing(serving);
+    this.setServing(serving, names);
   }
 
-  setServing(serving: boolean): void {
-    this.#serving = serving;
-    for (const name of SERVICES) this.#library.setStatus(name, statusWord(serving));
+  /** Without names: of all of them. */
+  setServing(serving: boolean, names: readonly string[] = [...this.#serving.keys()]): void {
+    for (const name of names) {
+      this.#serving.set(name, serving);
+      this.#library.setStatus(name, statusWord(serving));
+    }
     for (const call of this.#watchers) this.#tell(call);
   }
 
@@ -50,15 +53,15 @@ export class Health {
 
   #watch(call: WatchCall): void {
     // It is asked by anybody, and kept for as long as he likes: a name that is none is not kept.
-    if (!SERVICES.includes(call.request.service)) call.request = UNKNOWN;
+    if (!this.#serving.has(call.request.service)) call.request = UNKNOWN;
     this.#watchers.add(call);
     call.on("cancelled", () => this.#watchers.delete(call));
     this.#tell(call);
   }
 
   #tell(call: WatchCall): void {
-    const known = SERVICES.includes(call.request.service);
-    call.write({ status: known ? statusWord(this.#serving) : "SERVICE_UNKNOWN" });
+    const serving = this.#serving.get(call.request.service);
+    call.write({ status: serving === undefined ? "SERVICE_UNKNOWN" : statusWord(serving) });
   }
 }
 

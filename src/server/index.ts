@@ -28,6 +28,7 @@ export type { CommitLog, ServerInfo, ServersInfo } from "./commit-log.ts";
 export { readRecord } from "./consume.ts";
 export { type Authorizer, type Caller, Gate, type GateOptions } from "./gate.ts";
 export { GrpcServer, type GrpcServerOptions } from "./grpc-server.ts";
+export { HealthServer, type HealthServerOptions } from "./health-server.ts";
 export type { Readiness } from "./http-context.ts";
 export { createHttpGateway, type HttpGateway, type HttpGatewayOptions } from "./http-gateway.ts";
 export { HTTP_LIMITS, type HttpLimits } from "./http-limits.ts";

@@ -64,7 +64,7 @@ describe("compose.yaml", () => {
       const { NODE_OPTIONS, PROGLOG_GOSSIP_KEY, ...env } = environment;
       assert.match(PROGLOG_GOSSIP_KEY ?? "", /^\$\{PROGLOG_GOSSIP_KEY:\?/, "it must be given");
       assert.match(NODE_OPTIONS ?? "", /max-old-space-size-percentage/);
-      const config = await loadConfig({ env: known({ ...env, PROGLOG_GOSSIP_KEY: GOSSIP_KEY }) });
+      const config = await loadConfig({ env: { ...env, PROGLOG_GOSSIP_KEY: GOSSIP_KEY } });
       assert.equal(config.nodeName, name);
       assert.ok(config.startJoinAddrs.includes(`${name}:8401`));
       assert.equal(config.advertiseRpcAddr, `${name}:8400`);
@@ -112,9 +112,10 @@ describe("the unit of systemd", () => {
 
   test("the agent accepts the settings beside it", async (t) => {
     const configFile = join(makeFolder(t), "proglog.yaml");
-    writeFileSync(configFile, knownLines(read("deploy", "systemd", "proglog.yaml")));
+    writeFileSync(configFile, read("deploy", "systemd", "proglog.yaml"));
     const config = await loadConfig({ configFile, env: { PROGLOG_GOSSIP_KEY: GOSSIP_KEY } });
     assert.equal(config.dataDir, "/var/lib/proglog");
+    assert.equal(config.healthPort, 8402);
     assert.match(unit, /^StateDirectory=proglog$/m);
     assert.equal(config.startJoinAddrs.length, 3);
   });
@@ -193,16 +194,3 @@ describe("metacontroller's hook", () => {
     assert.equal((await ask(null)).status, 400);
   });
 });
-
-/** What the files say already and this version's agent does not know yet. */
-const AHEAD = ["health-port"];
-
-function known(env: Readonly<Record<string, string>>): Record<string, string> {
-  const ahead = AHEAD.map((key) => `PROGLOG_${key.replaceAll("-", "_").toUpperCase()}`);
-  return Object.fromEntries(Object.entries(env).filter(([name]) => !ahead.includes(name)));
-}
-
-function knownLines(text: string): string {
-  const lines = text.split("\n");
-  return lines.filter((line) => !AHEAD.some((key) => line.startsWith(key))).join("\n");
-}

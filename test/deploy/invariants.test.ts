@@ -20,9 +20,6 @@ type Labels = Readonly<Record<string, string>>;
 /** The drain that a server is given, and what kubelet's own steps take. */
 const DRAIN_SECONDS = 30;
 
-/** What the chart says already and this version's agent does not know yet. */
-const AHEAD = ["PROGLOG_HEALTH_PORT"];
-
 interface Case {
   readonly name: string;
   readonly objects: readonly KubeObject[];
@@ -264,12 +261,12 @@ describe("whatever the values", needsHelm, () => {
       writeFileSync(configFile, config?.data?.["proglog.yaml"] ?? "");
       const env = environmentOf(set, "proglog-1");
       env.delete("PROGLOG_CONFIG_FILE");
-      for (const variable of AHEAD) env.delete(variable);
       env.set("PROGLOG_GOSSIP_KEY", Buffer.alloc(32, name).toString("base64"));
       const read = await loadConfig({ configFile, env: Object.fromEntries(env) });
       assert.equal(read.nodeName, "proglog-1");
       assert.equal(read.fsync, "always");
       assert.ok(read.bootstrapExpect >= 1);
+      assert.equal(read.healthPort, 8402);
       assert.equal(read.insecure, read.serverTlsCertFile === "");
     }
   });
