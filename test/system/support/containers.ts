@@ -22,7 +22,7 @@ export const needsContainers: { skip?: string } = skipUnless(
 export const IMAGE = "localhost/proglog:test";
 /** The user of the image. */
 export const USER = 65_532;
-const COMMAND_MS_MAX = 300_000;
+const COMMAND_MS_MAX = 540_000;
 
 export interface Ended {
   readonly code: number | null;
