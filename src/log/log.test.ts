@@ -266,3 +266,15 @@ test("indexes that are made anew know what is written meanwhile", () =>
     );
     await log.close();
   }));
+
+test("a log start never goes back, wherever segments begin here", () =>
+  withDirectory(async (directory) => {
+    const log = await open(directory, { segmentBytesMax: 4096 });
+    await fill(log, numbered(300));
+    const { firstIndex } = log;
+    // As a leader with shorter segments would have decided it.
+    await startAt(log, { ...log.logStartAt(30), index: firstIndex + 10 });
+    assert.equal(log.logStartAt(31).index, firstIndex + 10);
+    assert.ok(log.logStartAt(250).index > firstIndex + 10);
+    await log.close();
+  }));

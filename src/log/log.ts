@@ -293,7 +293,9 @@ export class Log implements AsyncDisposable {
   /** The log start that makes `offset` the lowest one, for an entry of type `logStart`. */
   logStartAt(offset: number): LogStart {
     const segment = this.#segments.forOffset(offset) ?? this.#segments.first;
-    return { ...this.control.logStart, index: segment.firstIndex, offset };
+    const { logStart } = this.control;
+    // Segments of another leader begin elsewhere, and what it let go may be gone already.
+    return { ...logStart, index: Math.max(segment.firstIndex, logStart.index), offset };
   }
 
   /**
