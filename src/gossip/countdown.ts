@@ -3,7 +3,7 @@ import type { SwimMember } from "./member.ts";
 import { type Suspicion, suspicionMinMs, suspicionMs } from "./suspicion.ts";
 
 /** Questions before a declaration of death, half a second apart. */
-const LAST_QUESTIONS = 6;
+const LAST_QUESTIONS = 4;
 
 /** From a suspicion to a death, unless the suspect objects. */
 export class Countdown {
