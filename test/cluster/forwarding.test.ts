@@ -13,6 +13,7 @@ import {
 } from "../../src/api/index.ts";
 import { decodeBatch, encodeBatch, ProglogError } from "../../src/base/index.ts";
 import { connect } from "../../src/client/index.ts";
+import { type Disk, realDisk } from "../../src/log/index.ts";
 import { startCluster, until } from "../support/cluster.ts";
 import { bytes, collect, LogClient, produceRequest, take, text } from "../support/log-server.ts";
 
@@ -177,4 +178,51 @@ describe("a server that does not lead", () => {
     assert.equal(failed.notAppended, true);
     assert.equal(failed.code, "NOT_LEADER");
   });
+
+  test("a leader that ends meanwhile: nobody says that it was not appended", async (t) => {
+    const gate = { isShut: false, waiting: [] as (() => void)[] };
+    const open = (): void => {
+      gate.isShut = false;
+      for (const go of gate.waiting.splice(0)) go();
+    };
+    t.after(open);
+    const cluster = await startCluster(t, 3, { optionsFor: () => ({ disk: gated(gate) }) });
+    const leader = await cluster.untilLed();
+    const follower = cluster.agents.find((agent) => agent !== leader) ?? assert.fail();
+    await follower.replica.readBarrier();
+    const { lastIndex } = leader.replica.status;
+    // No disk says that anything is durable: it cannot be committed.
+    gate.isShut = true;
+    const outcome = follower.commitLog.append({ value: bytes("perhaps") }, {}).then(
+      () => undefined,
+      (caught: unknown) => ProglogError.from(caught),
+    );
+    await until(() => leader.replica.status.lastIndex > lastIndex, "it does not arrive");
+    const closing = leader.close();
+    const error = await outcome;
+    assert.deepEqual([error?.code, error?.notAppended], ["UNAVAILABLE", false]);
+    open();
+    await closing;
+  });
 });
+
+/** The real disk, whose syncs wait while the gate is shut. */
+function gated(gate: { readonly isShut: boolean; readonly waiting: (() => void)[] }): Disk {
+  return {
+    ...realDisk,
+    open: async (path, mode) => {
+      const file = await realDisk.open(path, mode);
+      return {
+        read: (into, position) => file.read(into, position),
+        write: (content, position) => file.write(content, position),
+        truncate: (length) => file.truncate(length),
+        size: () => file.size(),
+        close: () => file.close(),
+        sync: async () => {
+          if (gate.isShut) await new Promise<void>((resolve) => gate.waiting.push(resolve));
+          await file.sync();
+        },
+      };
+    },
+  };
+}
