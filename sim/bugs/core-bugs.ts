@@ -95,6 +95,20 @@ const DURABILITY: readonly Mistake[] = [
     why: "the sync of an entry that was replaced vouches for the one in its place",
   },
   {
+    name: "stable-across-terms",
+    file: "src/raft/raft.ts",
+    find: "if (index > 0 && term === core.term) core.log.unstable.stableTo(index, indexTerm);",
+    replace: "if (index > 0 && term > 0) core.log.unstable.stableTo(index, indexTerm);",
+    why: "the sync of an entry counts that went and came back meanwhile (A-B-A)",
+  },
+  {
+    name: "snapshot-goes-back",
+    file: "src/raft/accept.ts",
+    find: "  if (index <= log.committed) return false;\n",
+    replace: "",
+    why: "a snapshot that comes late takes back what was committed since",
+  },
+  {
     name: "applied-before-stored",
     file: "src/raft/raft-log.ts",
     find: "return unstableToo ? this.committed : Math.min(this.committed, this.unstable.offset - 1);",
@@ -141,6 +155,13 @@ const COMMIT: readonly Mistake[] = [
     replace: "if (log.lastIndex < previousIndex) {",
     why: "entries are put after a place that only has the right index",
   },
+  {
+    name: "ack-of-own-end",
+    file: "src/raft/accept.ts",
+    find: "  core.acknowledgeAppend(from, matched);",
+    replace: "  core.acknowledgeAppend(from, log.lastIndex);",
+    why: "a follower acknowledges the end of its log, which its leader may not share",
+  },
 ];
 
 /** Who counts. */
@@ -174,6 +195,13 @@ const MEMBERSHIP: readonly Mistake[] = [
     replace:
       "this.membership = new Membership(storage.snapshot()?.configuration ?? initial.configuration);",
     why: "a restart goes back to the configuration of the last snapshot",
+  },
+  {
+    name: "campaign-before-applying",
+    file: "src/raft/election.ts",
+    find: "  } else if (hasUnappliedChange(core)) {",
+    replace: "  } else if (hasUnappliedChange(core) && core.id < 0) {",
+    why: "a candidate counts by members that are committed to be others",
   },
 ];
 
@@ -223,6 +251,14 @@ const READS_AND_DAMAGE: readonly Mistake[] = [
     replace:
       "    const confirmed = this.#waiting.splice(0, this.#waiting.length);\n    this.#confirmed += confirmed.length;\n    this.#round = this.#confirmed;",
     why: "an answer to a round that began before a read confirms it",
+  },
+  {
+    name: "read-round-reused",
+    file: "src/raft/read-index.ts",
+    find: "    const confirmed = this.#waiting.splice(0, count);\n    this.#confirmed += count;",
+    replace:
+      "    const confirmed = this.#waiting.splice(0, count);\n    this.#round = this.#confirmed;",
+    why: "a round of reads has the number of an earlier one, whose answers confirm it",
   },
   {
     name: "damaged-replica-votes",

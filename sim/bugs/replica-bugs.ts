@@ -68,4 +68,47 @@ export const REPLICA_BUGS: readonly Mistake[] = [
     replace: "",
     why: "what is missing below the synced mark is taken for a torn tail",
   },
+  {
+    name: "state-file-not-synced",
+    file: "src/log/state-file.ts",
+    find: "        await this.#file.write(bytes, at);\n        await this.#file.sync();\n      }\n      this.#hard = hard;",
+    replace: "        await this.#file.write(bytes, at);\n      }\n      this.#hard = hard;",
+    why: "term and vote are written, and not synced",
+  },
+  {
+    name: "second-copy-not-synced",
+    file: "src/log/state-file.ts",
+    find: "        await this.#file.write(bytes, at);\n        await this.#file.sync();\n      }\n      this.#hard = hard;",
+    replace:
+      "        await this.#file.write(bytes, at);\n        if (at === 0) await this.#file.sync();\n      }\n      this.#hard = hard;",
+    why: "a vote is said when one copy of the state has it",
+  },
+  {
+    name: "cut-not-synced",
+    file: "src/log/log.ts",
+    find: "    await file.truncate(position);\n    await durably(file.sync());",
+    replace: "    await file.truncate(position);",
+    why: "a cut of the log's end comes undone by a power cut",
+  },
+  {
+    name: "mark-not-lowered",
+    file: "src/log/log.ts",
+    find: "    await this.#lowerMark(segment, before, position, true);\n",
+    replace: "",
+    why: "a log that was cut in order takes itself for damaged",
+  },
+  {
+    name: "taken-back-not-synced",
+    file: "src/log/appender.ts",
+    find: "      // What is said not to be in the log may not come back after a power cut.\n      await durably(this.#file.sync());\n",
+    replace: "",
+    why: "what a full disk refused comes back after a power cut",
+  },
+  {
+    name: "lost-marker-not-sent-again",
+    file: "src/replica/mail.ts",
+    find: "      core.reportSnapshot(replicaId, false);\n",
+    replace: "",
+    why: "a follower waits for ever for a marker that was lost on the way",
+  },
 ];

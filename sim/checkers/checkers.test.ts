@@ -121,6 +121,25 @@ describe("consensus", () => {
     assert.deepEqual(broken(story(state("follower", 6, 1, 3), 3)), ["I6"]);
   });
 
+  test("I2: a vote that the disk may still lose", () => {
+    const story = (term: number, vote: number) => (watch: Watch) => {
+      watch.voted(3, 6, 1, { term, vote });
+    };
+    assert.deepEqual(broken(story(6, 1)), []);
+    assert.deepEqual(broken(story(7, 2)), []);
+    assert.deepEqual(broken(story(6, 0)), ["I2"]);
+    assert.deepEqual(broken(story(5, 1)), ["I2"]);
+  });
+
+  test("I3: acknowledged, and another entry at the leader", () => {
+    const story = (leaders: readonly number[]) => (watch: Watch) => {
+      watch.acknowledged(1, 2, logOf([1, 1]), logOf(leaders));
+    };
+    assert.deepEqual(broken(story([1, 1, 3])), []);
+    assert.deepEqual(broken(story([1, 3, 3])), ["I3"]);
+    assert.deepEqual(broken(story([1])), ["I3"]);
+  });
+
   test("I7: acknowledged before it was durable", () => {
     assert.deepEqual(
       broken((watch) => watch.acknowledged(1, 2, logOf([1, 1], 2))),

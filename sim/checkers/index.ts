@@ -22,7 +22,15 @@ export {
 } from "./history.ts";
 export { LogMatching } from "./log-matching.ts";
 export { Monotone } from "./monotone.ts";
-export type { Checker, EntryFacts, LogFacts, Report, Role, StateFacts } from "./observation.ts";
+export type {
+  Checker,
+  EntryFacts,
+  LogFacts,
+  Report,
+  Role,
+  StateFacts,
+  VoteFacts,
+} from "./observation.ts";
 export { OneVote } from "./one-vote.ts";
 export {
   checkDrain,

@@ -21,6 +21,12 @@ export interface LogFacts {
   termAt(index: number): number | undefined;
 }
 
+/** For whom a replica voted, and in which term. */
+export interface VoteFacts {
+  readonly term: number;
+  readonly vote: number;
+}
+
 export type Role = "follower" | "pre-candidate" | "candidate" | "leader";
 
 /** What a replica says of itself after an event. */
@@ -42,10 +48,10 @@ export interface Checker {
   restarted?(replica: number, state: StateFacts): void;
   /** Its disk was lost; what comes under this id is new. */
   wiped?(replica: number): void;
-  /** A vote left it for the network. */
-  voted?(replica: number, term: number, candidate: number): void;
-  /** It told `to` that its log matches up to `index`. */
-  acknowledged?(replica: number, index: number, log: LogFacts): void;
+  /** A vote left it for the network; `kept` is what its disk will know of it after a power cut. */
+  voted?(replica: number, term: number, candidate: number, kept?: VoteFacts): void;
+  /** It told its leader, whose log is `leaders` while it leads, that its own matches up to `index`. */
+  acknowledged?(replica: number, index: number, log: LogFacts, leaders?: LogFacts): void;
   /** An entry is in a log, or on its way to one; `previousTerm` is that of the entry before it, if known. */
   entry?(entry: EntryFacts, previousTerm: number | undefined): void;
   /** It gave up its entries from `index` on. */

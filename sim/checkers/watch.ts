@@ -4,7 +4,14 @@ import { DurableMajority } from "./durable-majority.ts";
 import { ElectionSafety } from "./election-safety.ts";
 import { LogMatching } from "./log-matching.ts";
 import { Monotone } from "./monotone.ts";
-import type { Checker, EntryFacts, LogFacts, Report, StateFacts } from "./observation.ts";
+import type {
+  Checker,
+  EntryFacts,
+  LogFacts,
+  Report,
+  StateFacts,
+  VoteFacts,
+} from "./observation.ts";
 import { OneVote } from "./one-vote.ts";
 
 /** All checkers of consensus as one: each is told of what it listens to. */
@@ -40,12 +47,12 @@ export class Watch implements Required<Checker> {
     for (const checker of this.#checkers) checker.wiped?.(replica);
   }
 
-  voted(replica: number, term: number, candidate: number): void {
-    for (const checker of this.#checkers) checker.voted?.(replica, term, candidate);
+  voted(replica: number, term: number, candidate: number, kept?: VoteFacts): void {
+    for (const checker of this.#checkers) checker.voted?.(replica, term, candidate, kept);
   }
 
-  acknowledged(replica: number, index: number, log: LogFacts): void {
-    for (const checker of this.#checkers) checker.acknowledged?.(replica, index, log);
+  acknowledged(replica: number, index: number, log: LogFacts, leaders?: LogFacts): void {
+    for (const checker of this.#checkers) checker.acknowledged?.(replica, index, log, leaders);
   }
 
   entry(entry: EntryFacts, previousTerm: number | undefined): void {

@@ -59,6 +59,7 @@ export class CoreCluster implements Target {
       watch: this.watch,
       options: drawDrive(world.random("drive"), swarm.tiny),
       send: (from, message) => this.#send(from, message),
+      leadersLog: (id, term) => this.replica(id)?.leadersLog(term),
       syncMs: () => this.#syncMs(),
     };
     const members = Array.from({ length: replicas }, (_, i) => memberOf(i + 1));

@@ -8,7 +8,7 @@ import {
   type Snapshot,
   type StorageResponse,
 } from "../../src/raft/index.ts";
-import type { StateFacts, Watch } from "../checkers/index.ts";
+import type { LogFacts, StateFacts, Watch } from "../checkers/index.ts";
 import type { World } from "../world/index.ts";
 import { digestOf, payloadOf, type Payload } from "./payload.ts";
 import type { SimulatedStorage, StorageTask } from "./storage.ts";
@@ -27,6 +27,8 @@ export interface Surroundings {
   readonly watch: Watch;
   readonly options: DriveOptions;
   send(from: number, message: Message): void;
+  /** The log of a replica that still leads in this term. */
+  leadersLog(id: number, term: number): LogFacts | undefined;
   syncMs(id: number): number;
 }
 
@@ -380,9 +382,16 @@ export class CoreReplica {
     // An answer of an old term may leave when its entries are about to be cut; it counts nowhere.
     const isCurrent = message.term === this.raft.term;
     if (message.kind === "appendEntriesResponse" && !message.rejected && isCurrent) {
-      watch.acknowledged(this.id, message.index, this.#storage.factsToStay);
+      const leaders = this.#around.leadersLog(message.to, message.term);
+      watch.acknowledged(this.id, message.index, this.#storage.factsToStay, leaders);
     }
     this.#around.send(this.id, message);
+  }
+
+  /** Everything in its log, durable or not, while it leads in `term`. */
+  leadersLog(term: number): LogFacts | undefined {
+    const { raft } = this;
+    return raft.role === "leader" && raft.term === term ? this.#facts() : undefined;
   }
 
   /** The checkers look when something they can see has changed. */

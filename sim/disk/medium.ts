@@ -112,6 +112,15 @@ export class Medium {
     });
   }
 
+  /**
+   * Dirty pages are written back, of all files, as a kernel does whenever it likes: what was written
+   * before something else is durable then, and what takes it back later may be lost.
+   */
+  writeBack(): void {
+    const tree = this.#tree();
+    for (const file of filesOf(tree)) file.writeBack(tree.sequence);
+  }
+
   /** The cache forgets its clean pages: what a failed sync did not write shows its old bytes now. */
   dropCaches(): void {
     for (const file of filesOf(this.#tree())) file.dropCleanPages();

@@ -134,6 +134,11 @@ export class StoredFile {
     return sync;
   }
 
+  /** The kernel writes dirty pages when it likes, and tells nobody. */
+  writeBack(lastSequence: number): void {
+    this.endSync(this.beginSync(lastSequence));
+  }
+
   endSync(sync: SyncInFlight): void {
     const at = this.#syncs.indexOf(sync);
     if (at < 0) return; // A later sync ended first, and carried this one's pages.

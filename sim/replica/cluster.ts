@@ -13,12 +13,20 @@ import { violationOf } from "../outcome.ts";
 import { Network, type Swarm, type World } from "../world/index.ts";
 import { Admin } from "./admin.ts";
 import { spoil } from "./damage.ts";
+import { durableVote } from "./disk-state.ts";
 import { DIRECTORY, Machine, type Surroundings } from "./machine.ts";
 import { factsOf, watchMessage } from "./wire.ts";
 
 const SPARES = 4;
 /** Looking at a disk costs; one acknowledgement in so many is compared with it. */
 const LOOKS = 8;
+
+/** A message by its outside. */
+export interface Addressed {
+  readonly from: number;
+  readonly to: number;
+  readonly kind: string;
+}
 
 interface Seen {
   readonly replicaId: number;
@@ -32,6 +40,8 @@ export class ReplicaCluster implements Target {
   readonly watch: Watch;
   readonly violations: Violation[] = [];
   readonly admin: Admin;
+  /** A script's hand on the links: what it says is lost. */
+  isLost: ((message: Addressed) => boolean) | undefined;
   readonly #world: World;
   readonly #swarm: Swarm;
   readonly #network: Network<PeerMessage>;
@@ -278,10 +288,15 @@ export class ReplicaCluster implements Target {
   #send(from: Machine, message: PeerMessage): void {
     const to = this.#all.find(({ replicaId }) => replicaId === message.to);
     if (to === undefined) return;
-    watchMessage(this.watch, message, () => {
-      if (from.wasSpoiled || !chance(this.#disks, 1 / LOOKS)) return undefined;
-      return from.durableEnd.lastIndex(from.disk);
+    watchMessage(this.watch, message, {
+      lastIndex: () => {
+        if (from.wasSpoiled || !chance(this.#disks, 1 / LOOKS)) return undefined;
+        return from.durableEnd.lastIndex(from.disk);
+      },
+      vote: () => (from.wasSpoiled ? undefined : durableVote(from.disk, DIRECTORY)),
     });
+    const kind = message.kind === "raft" ? message.message.kind : message.kind;
+    if (this.isLost?.({ from: message.from, to: message.to, kind }) === true) return;
     this.#network.send(from.number, to.number, message);
   }
 

@@ -1,17 +1,19 @@
 import { crc32 } from "node:zlib";
 import type { PeerMessage } from "../../src/replica/index.ts";
-import type { LogFacts, Watch } from "../checkers/index.ts";
+import type { LogFacts, VoteFacts, Watch } from "../checkers/index.ts";
+
+/** What is durable at the sender; undefined where it is not looked at. */
+export interface DiskFacts {
+  lastIndex(): number | undefined;
+  vote(): VoteFacts | undefined;
+}
 
 /** Tells the checkers what can be read off the messages of replicas. */
-export function watchMessage(
-  watch: Watch,
-  envelope: PeerMessage,
-  durableIndex: () => number | undefined,
-): void {
+export function watchMessage(watch: Watch, envelope: PeerMessage, disk: DiskFacts): void {
   if (envelope.kind !== "raft") return;
   const { message, entries, from } = envelope;
   if (message.kind === "requestVoteResponse") {
-    if (!message.rejected) watch.voted(from, message.term, message.to);
+    if (!message.rejected) watch.voted(from, message.term, message.to, disk.vote());
   } else if (message.kind === "appendEntries") {
     let previous: number | undefined = message.previousTerm;
     for (const { index, term, payload } of entries) {
@@ -20,7 +22,7 @@ export function watchMessage(
     }
   } else if (message.kind === "appendEntriesResponse") {
     if (message.rejected || message.damageId > 0) return;
-    const durable = durableIndex();
+    const durable = disk.lastIndex();
     if (durable !== undefined) watch.acknowledged(from, message.index, factsOf(durable));
   }
 }

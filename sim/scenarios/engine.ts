@@ -1,11 +1,11 @@
 import { seededRandom, soleVoter } from "../../src/base/index.ts";
-import { ENTRY_TYPE, Log } from "../../src/log/index.ts";
+import { ENTRY_TYPE, type Entry, Log } from "../../src/log/index.ts";
 import type { Violation } from "../checkers/index.ts";
 import { FaultDisk } from "../disk/index.ts";
 import { World } from "../world/index.ts";
 
-const DIRECTORY = "/log";
-const ENTRIES = 60;
+export const DIRECTORY = "/log";
+export const ENTRIES = 60;
 
 /** B15, E2: the power goes at every call of an installation of a marker; the log opens, old or new. */
 export async function markerInstallation(): Promise<readonly Violation[]> {
@@ -55,14 +55,12 @@ export async function shortLog(): Promise<readonly Violation[]> {
 }
 
 /** Entries that are durable, and said to be so outside the bytes they are in. */
-async function filledLog(): Promise<{ readonly disk: FaultDisk; readonly last: string }> {
+export async function filledLog(): Promise<{ readonly disk: FaultDisk; readonly last: string }> {
   const world = new World(1);
   const disk = new FaultDisk({ random: seededRandom(1) });
   const log = await open(disk, world);
   for (let index = 1; index <= ENTRIES; index++) {
-    const payload = new Uint8Array(0);
-    const place = { index, term: 1, baseOffset: 0, appendedAt: 1, recordCount: 0 };
-    log.append({ ...place, type: ENTRY_TYPE.noop, payload });
+    log.append(noopOf(index, 1));
     await log.sync();
   }
   // The idle fence, and with it the mark.
@@ -71,7 +69,13 @@ async function filledLog(): Promise<{ readonly disk: FaultDisk; readonly last: s
   return { disk, last: `${DIRECTORY}/${names.at(-1) ?? ""}` };
 }
 
-async function open(disk: FaultDisk, world: World = new World(2)): Promise<Log> {
+export function noopOf(index: number, term: number): Entry {
+  const payload = new Uint8Array(0);
+  const place = { index, term, baseOffset: 0, appendedAt: 1, recordCount: 0 };
+  return { ...place, type: ENTRY_TYPE.noop, payload };
+}
+
+export async function open(disk: FaultDisk, world: World = new World(2)): Promise<Log> {
   await disk.makeDirectory(DIRECTORY);
   await disk.syncDirectory("/");
   return Log.open({

@@ -6,13 +6,19 @@
  */
 import type { Violation } from "../checkers/index.ts";
 
+import { aBA } from "./a-b-a.ts";
+import { cutAndPower } from "./cut.ts";
 import { damagedVoter, forgottenVote } from "./damaged-voter.ts";
 import { markerInstallation, shortLog } from "./engine.ts";
 import { figure8 } from "./figure-8.ts";
+import { fullDisk } from "./full-disk.ts";
 import { jointLeaders } from "./joint-leaders.ts";
 import { lateAcknowledgement } from "./late-acknowledgement.ts";
 import { lateRound } from "./late-round.ts";
+import { lostMarker } from "./lost-marker.ts";
 import { lowProbe } from "./low-probe.ts";
+import { oldSnapshot } from "./old-snapshot.ts";
+import { slowApplier } from "./slow-applier.ts";
 import { twoChanges } from "./two-changes.ts";
 import { voteThenCrash } from "./vote-then-crash.ts";
 
@@ -28,8 +34,14 @@ export const SCENARIOS: Readonly<Record<string, Scenario>> = {
   "forgotten-vote": forgottenVote,
   "vote-then-crash": voteThenCrash,
   "two-changes": twoChanges,
+  "slow-applier": slowApplier,
+  "old-snapshot": oldSnapshot,
+  "a-b-a": aBA,
   "marker-installation": markerInstallation,
   "short-log": shortLog,
+  "cut-and-power": cutAndPower,
+  "full-disk": fullDisk,
+  "lost-marker": lostMarker,
 };
 
 /** Plays one; what it returns was violated. */

@@ -9,7 +9,7 @@ import {
 } from "../../src/raft/index.ts";
 import { Watch, type LogFacts, type StateFacts, type Violation } from "../checkers/index.ts";
 import { digestOf } from "../core/payload.ts";
-import { SimulatedStorage } from "../core/storage.ts";
+import { SimulatedStorage, type StorageTask } from "../core/storage.ts";
 
 type Settings = Partial<Omit<RaftOptions, "id" | "storage" | "random">>;
 
@@ -34,6 +34,8 @@ export class Lab {
   messages: Message[] = [];
   /** What each replica was told may be read. */
   readonly reads: { readonly id: number; readonly readId: number; readonly index: number }[] = [];
+  /** Who is slow to apply: with asynchronous storage, nothing at all from now on. */
+  readonly heldApplying: Set<number> = new Set();
   readonly #settings: Settings;
   readonly #watch: Watch;
   readonly #members: Map<number, Member> = new Map();
@@ -155,16 +157,36 @@ export class Lab {
     if (raft === undefined) return;
     while (raft.hasReady()) {
       const ready = raft.ready();
+      for (const { readId, index } of ready.readStates) this.reads.push({ id, readId, index });
+      if (this.#settings.asynchronousStorage === true) {
+        this.#workApart(id, raft, ready, storage);
+        continue;
+      }
       this.#persist(id, ready, storage);
       for (const message of ready.messages) this.#send(id, message, storage);
       for (const entry of ready.committedEntries) this.#apply(id, raft, entry, storage);
-      for (const { readId, index } of ready.readStates) this.reads.push({ id, readId, index });
       raft.advance();
     }
     this.#watch.observed(id, this.#state(raft), this.#facts(raft, storage));
   }
 
-  #persist(id: number, ready: Ready, storage: SimulatedStorage): void {
+  /** Asynchronous storage: the log is durable at once, and only what is held is not applied. */
+  #workApart(id: number, raft: Raft, ready: Ready, storage: SimulatedStorage): void {
+    const { storageAppend, storageApply } = ready;
+    for (const message of ready.messages) this.#send(id, message, storage);
+    if (storageAppend !== undefined) this.#persist(id, storageAppend, storage);
+    const isApplied = storageApply !== undefined && !this.heldApplying.has(id);
+    if (isApplied) {
+      for (const entry of storageApply.entries) this.#apply(id, raft, entry, storage);
+    }
+    const applied = isApplied ? storageApply.responses : [];
+    for (const response of [...(storageAppend?.responses ?? []), ...applied]) {
+      if (response.to === id) raft.stepLocal(response);
+      else this.#send(id, response as Message, storage);
+    }
+  }
+
+  #persist(id: number, ready: StorageTask, storage: SimulatedStorage): void {
     let previous = storage.term((ready.entries[0]?.index ?? 1) - 1) ?? 0;
     for (const entry of ready.entries) {
       this.#watch.entry({ ...entry, digest: digestOf(entry) }, previous);
@@ -184,8 +206,17 @@ export class Lab {
       this.#watch.voted(id, message.term, message.to);
     }
     if (message.kind === "appendEntriesResponse" && !message.rejected) {
-      this.#watch.acknowledged(id, message.index, storage.facts);
+      const leaders = this.#leadersLog(message.to, message.term);
+      this.#watch.acknowledged(id, message.index, storage.facts, leaders);
     }
+  }
+
+  #leadersLog(id: number, term: number): LogFacts | undefined {
+    const raft = this.#members.get(id)?.raft;
+    if (raft?.role !== "leader" || raft.term !== term) return undefined;
+    const { firstIndex } = this.storage(id).facts;
+    const { lastIndex } = raft;
+    return { firstIndex, lastIndex, durableIndex: lastIndex, termAt: (at) => raft.termAt(at) };
   }
 
   #apply(id: number, raft: Raft, entry: Entry, storage: SimulatedStorage): void {
