@@ -3,6 +3,7 @@
  *
  *     npx tsx sim/bugs/record.ts            those without a finder, or whose finder finds nothing now
  *     npx tsx sim/bugs/record.ts --seconds 60   looks so long for each
+ *     npx tsx sim/bugs/record.ts double-vote    only at these; the others stay as they are
  *
  * Writes `found-by.ts` and the table in `docs/planted-bugs.md`; exits 1 when one was not found.
  */
@@ -51,10 +52,16 @@ async function write(path: string, text: string): Promise<void> {
   writeFileSync(path, await format(text, { ...options, filepath: path }));
 }
 
-const { values } = parseArgs({ options: { seconds: { type: "string", default: "20" } } });
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: { seconds: { type: "string", default: "20" } },
+});
+const isMeant = (name: string): boolean => positionals.length === 0 || positionals.includes(name);
 const bugs: Bug[] = [];
 for (const mistake of MISTAKES) {
-  const foundBy = await finderOf(mistake, Number(values.seconds));
+  const foundBy = isMeant(mistake.name)
+    ? await finderOf(mistake, Number(values.seconds))
+    : FOUND_BY[mistake.name];
   if (foundBy !== undefined) bugs.push({ ...mistake, foundBy });
 }
 const here = join(import.meta.dirname, "found-by.ts");

@@ -17,7 +17,10 @@ export interface SweepOptions {
   readonly minutes: number;
 }
 
-/** Looks for a bug as if nobody knew of it: one seed after the other, and then by all scripts. */
+/** Scripts are played after so long: what seeds find at once they shall find. */
+const SCRIPTS_AFTER_SECONDS = 10;
+
+/** Looks for a bug as if nobody knew of it: some seeds, then all scripts, then one seed after the other. */
 export async function sweep(bug: Mistake, options: SweepOptions): Promise<Found | undefined> {
   await using simulator = await plant(bug);
   const started = process.cpuUsage();
@@ -26,7 +29,23 @@ export async function sweep(bug: Mistake, options: SweepOptions): Promise<Found 
     return (user + system) / 1e6;
   };
   let runs = 0;
+  const byScripts = async (): Promise<Found | undefined> => {
+    for (const name of options.scenarios) {
+      runs += 1;
+      const [violation] = await simulator.scenario(name);
+      if (violation === undefined) continue;
+      const finder: Finder = { by: "scenario", name };
+      return { finder, rule: violation.rule, runs, cpuSeconds: spent() };
+    }
+    return undefined;
+  };
+  let arePlayed = false;
   for (let seed = 1; spent() < options.cpuSecondsMax; seed++) {
+    if (!arePlayed && spent() > SCRIPTS_AFTER_SECONDS) {
+      arePlayed = true;
+      const found = await byScripts();
+      if (found !== undefined) return found;
+    }
     for (const subject of options.subjects) {
       for (const replicas of [3, 5]) {
         const run = { subject, seed, replicas, minutes: options.minutes };
@@ -39,12 +58,5 @@ export async function sweep(bug: Mistake, options: SweepOptions): Promise<Found 
       }
     }
   }
-  for (const name of options.scenarios) {
-    runs += 1;
-    const [violation] = await simulator.scenario(name);
-    if (violation === undefined) continue;
-    const finder: Finder = { by: "scenario", name };
-    return { finder, rule: violation.rule, runs, cpuSeconds: spent() };
-  }
-  return undefined;
+  return arePlayed ? undefined : byScripts();
 }

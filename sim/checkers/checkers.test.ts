@@ -7,6 +7,7 @@ import {
   checkSequences,
   checkSessions,
   type LogFacts,
+  LogStart,
   type StateFacts,
   Watch,
 } from "./index.ts";
@@ -178,6 +179,41 @@ describe("histories", () => {
     assert.equal(both(["a", "b"], ["x", "b"]) > 0, true);
     assert.equal(both(["a", "b"], ["a", "b"], "x") > 0, true);
     assert.equal(checkDrain([], 0, new Map([[0, "a"]])).length, 1);
+  });
+
+  test("D3, G4, I6: where a log begins", () => {
+    const broken = (story: (start: LogStart) => void): string[] => {
+      const rules: string[] = [];
+      story(new LogStart((rule) => rules.push(rule)));
+      return rules;
+    };
+    const play = (starts: readonly number[], ordered: number, next = 9) =>
+      broken((start) => {
+        start.ordered(ordered);
+        for (const at of starts) start.observed(1, at, next);
+      });
+    assert.deepEqual(play([0, 3, 3, 5], 5), []);
+    assert.deepEqual(play([3, 2], 5), ["I6"]);
+    assert.deepEqual(play([6], 5), ["D3"]);
+    assert.deepEqual(play([7], 9, 6), ["G4"]);
+    const restart = (settled: number) =>
+      broken((start) => {
+        start.ordered(5);
+        start.observed(1, 5, 9);
+        start.restarted(1);
+        start.observed(1, 3, 9);
+        start.settled(1, settled);
+      });
+    assert.deepEqual(restart(5), []);
+    assert.deepEqual(restart(3), ["I12"]);
+  });
+
+  test("D1: all replicas begin at the same record", () => {
+    const holdings = [
+      { replica: 1, from: 1, values: ["b"] },
+      { replica: 2, from: 0, values: ["a", "b"] },
+    ];
+    assert.equal(checkDrain(holdings, 2, new Map()).length, 1);
   });
 
   test("V1: a run in which nothing happened is refused", () => {

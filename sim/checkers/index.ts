@@ -20,6 +20,7 @@ export {
   type Operation,
   type TailRead,
 } from "./history.ts";
+export { LogStart } from "./log-start.ts";
 export { LogMatching } from "./log-matching.ts";
 export { Monotone } from "./monotone.ts";
 export type {

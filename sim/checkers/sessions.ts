@@ -39,6 +39,8 @@ export function checkDrain(
 ): Violation[] {
   const violations: Violation[] = [];
   const fail = (message: string): void => void violations.push({ rule: "D1", message });
+  const starts = new Set(holdings.map(({ from }) => from));
+  if (starts.size > 1) fail(`the replicas begin at ${[...starts].join(" and ")}`);
   const known = new Map<number, string>(acknowledged);
   for (const { replica, from, values } of holdings) {
     const end = from + values.length;

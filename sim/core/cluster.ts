@@ -188,6 +188,16 @@ export class CoreCluster implements Target {
     this.#network.healAll();
   }
 
+  /** Whether a write fits is the engine's affair. */
+  fillDisk(): void {
+    return;
+  }
+
+  /** Tasks are durable whole, or in part by chance: there is no page to write back. */
+  writeBack(): void {
+    return;
+  }
+
   failDisk(id: number): void {
     // A failed sync ends the process; what comes after it is a crash.
     if (this.isUp(id)) this.crash(id);

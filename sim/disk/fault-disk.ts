@@ -73,6 +73,11 @@ export class FaultDisk implements Disk {
     return [...this.#open].map((file) => file.path);
   }
 
+  /** Bytes that are taken, in pages. */
+  get usedBytes(): number {
+    return this.#usedPages() * PAGE_BYTES;
+  }
+
   /** How long a call takes, from now on. */
   set delayMs(delayMs: ((call: DiskCall, random: Random) => number) | undefined) {
     this.#queue.delayMs = delayMs;
@@ -206,11 +211,15 @@ export class FaultDisk implements Disk {
 
   #freePages(): number {
     if (this.capacityBytes === Infinity) return Infinity;
+    return Math.max(0, Math.floor(this.capacityBytes / PAGE_BYTES) - this.#usedPages());
+  }
+
+  #usedPages(): number {
     const files = new Set<StoredFile>(filesBelow(this.#tree.root, "names"));
     for (const open of this.#open) files.add(open.stored);
     let used = 0;
     for (const file of files) used += file.allocatedPages;
-    return Math.max(0, Math.floor(this.capacityBytes / PAGE_BYTES) - used);
+    return used;
   }
 
   #successor(tree: Tree): FaultDisk {

@@ -24,6 +24,8 @@ export class Nemesis {
     this.#every(swarm.transfers, () => this.#target.transferLeadership(this.#random));
     this.#every(swarm.membershipChanges, () => this.#target.changeMembership(this.#random));
     this.#every(swarm.damages, () => this.#damage());
+    this.#every(swarm.fullDisks, () => this.#fullDisk());
+    this.#every(swarm.writeBacks, () => this.#target.writeBack(this.#machine()));
     this.#every(swarm.diskErrors, () => this.#target.failDisk(this.#machine(), this.#random));
   }
 
@@ -115,6 +117,13 @@ export class Nemesis {
 
   #clog(): void {
     this.#target.clog(this.#machine(), this.#machine(), this.#while());
+  }
+
+  #fullDisk(): void {
+    const machine = this.#machine();
+    const ms = this.#while();
+    this.#world.note("full disk", machine, Math.round(ms));
+    this.#target.fillDisk(machine, ms, this.#random);
   }
 
   #damage(): void {

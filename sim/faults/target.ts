@@ -17,6 +17,10 @@ export interface Target {
   changeMembership(random: Random): void;
   /** Crashes a machine and spoils its disk, if the atlas allows; returns whether it did. */
   damage(machine: number, random: Random): boolean;
+  /** Its disk is full, or nearly, for a while. */
+  fillDisk(machine: number, ms: number, random: Random): void;
+  /** The kernel writes back what is dirty there. */
+  writeBack(machine: number): void;
   /** A write or sync fails there soon. */
   failDisk(machine: number, random: Random): void;
 }

@@ -1,5 +1,6 @@
-import { below, type Random } from "../../src/base/index.ts";
+import { below, chance, type Random } from "../../src/base/index.ts";
 import type { Holding, Sequenced, Session } from "../checkers/index.ts";
+import type { RetentionRule } from "../../src/replica/index.ts";
 import { Recorder } from "../workload/recorder.ts";
 import type { Swarm, World } from "../world/index.ts";
 import { Asker, outcomeOf } from "./asker.ts";
@@ -7,10 +8,18 @@ import type { ReplicaCluster } from "./cluster.ts";
 import { Consumer } from "./consumer.ts";
 import { Producer } from "./producer.ts";
 
+/** What is kept: everything, some segments, or what is young. */
+const RULES: readonly RetentionRule[] = [
+  { retentionBytes: 0, retentionMs: 0 },
+  { retentionBytes: 8_192, retentionMs: 0 },
+  { retentionBytes: 0, retentionMs: 20_000 },
+];
+
 /** Programs that append, read and follow, and write down what they were told. */
 export class ReplicaClients {
   readonly recorder: Recorder = new Recorder();
   readonly #world: World;
+  readonly #cluster: ReplicaCluster;
   readonly #asker: Asker;
   readonly #random: Random;
   readonly #producers: readonly Producer[];
@@ -20,13 +29,14 @@ export class ReplicaClients {
 
   constructor(world: World, cluster: ReplicaCluster, swarm: Swarm) {
     this.#world = world;
+    this.#cluster = cluster;
     this.#random = world.random("clients");
     this.#asker = new Asker(world, cluster);
     const told = { world, asker: this.#asker, recorder: this.recorder };
     this.#producers = [1, 2].map((number) => new Producer(told, `p${number}`));
     this.#consumers = [1, 2].map((number) => new Consumer(told, `c${number}`));
     this.#repeat(swarm.load, () => this.#operate());
-    if (swarm.tiny) this.#repeat(0.2, () => this.#deleteSome());
+    if (swarm.deletions > 0) this.#repeat(swarm.deletions / 60, () => this.#deleteSome());
   }
 
   get sessions(): readonly Session[] {
@@ -116,8 +126,15 @@ export class ReplicaClients {
 
   /** Lets go of old records, so that segments go and followers need markers. */
   #deleteSome(): void {
+    const { logStart } = this.#cluster;
+    const isRule = chance(this.#random, 0.3);
+    const rule = RULES[below(this.#random, RULES.length)] as RetentionRule;
     this.#asker.ask(
-      (replica) => replica.deleteBefore(Math.max(0, replica.highWatermark - 20)),
+      (replica) => {
+        const before = Math.max(0, replica.highWatermark - 20);
+        logStart.ordered(isRule ? Infinity : before);
+        return isRule ? replica.setRetention(rule) : replica.deleteBefore(before);
+      },
       () => undefined,
       1,
     );

@@ -7,7 +7,7 @@ import {
   type Random,
 } from "../../src/base/index.ts";
 import type { PeerMessage, Replica, ReplicaTiming } from "../../src/replica/index.ts";
-import { Watch, type StateFacts, type Violation } from "../checkers/index.ts";
+import { LogStart, Watch, type StateFacts, type Violation } from "../checkers/index.ts";
 import { Nemesis, type Target } from "../faults/index.ts";
 import { violationOf } from "../outcome.ts";
 import { Network, type Swarm, type World } from "../world/index.ts";
@@ -39,6 +39,7 @@ interface Seen {
 export class ReplicaCluster implements Target {
   readonly watch: Watch;
   readonly violations: Violation[] = [];
+  readonly logStart: LogStart;
   readonly admin: Admin;
   /** A script's hand on the links: what it says is lost. */
   isLost: ((message: Addressed) => boolean) | undefined;
@@ -63,6 +64,7 @@ export class ReplicaCluster implements Target {
       (rule, message) => this.violations.push({ rule, message }),
       () => factsOf(Infinity),
     );
+    this.logStart = new LogStart((rule, message) => this.violations.push({ rule, message }));
     this.#network = new Network(world, swarm.network, (_, to, message) =>
       this.#arrive(to, message),
     );
@@ -142,6 +144,9 @@ export class ReplicaCluster implements Target {
       if (isSame && seen.replicaId === replicaId) continue;
       this.#lastSeen.set(machine, { replicaId, role, term, commitIndex });
       this.#world.note(role, replicaId, term, commitIndex);
+      if (!machine.wasSpoiled) {
+        this.logStart.observed(replicaId, replica.lowestOffset, replica.highWatermark);
+      }
       this.watch.observed(replicaId, stateOf(replica), factsOf(Math.max(lastIndex, commitIndex)));
     }
   }
@@ -152,6 +157,7 @@ export class ReplicaCluster implements Target {
 
   calm(): void {
     this.#isCalm = true;
+    for (const { disk } of this.#all) disk.capacityBytes = Infinity;
     this.#network.options = CALM;
   }
 
@@ -168,6 +174,7 @@ export class ReplicaCluster implements Target {
     if (machine.isUp) return;
     // What an earlier life knew of commits is learned again; terms are not forgotten.
     this.watch.restarted(machine.replicaId, FORGOTTEN);
+    this.logStart.restarted(machine.replicaId);
     this.#lastSeen.delete(machine);
     const isFounder = this.#founders.voters.some((v) => v.replicaId === machine.replicaId);
     machine.start(isFounder ? this.#founders : NOBODY);
@@ -207,6 +214,17 @@ export class ReplicaCluster implements Target {
         if (!(error instanceof ProglogError)) throw error;
       }
     }, true);
+  }
+
+  /** Some pages are left, or none; who decides on appends is not the only one who meets it. */
+  fillDisk(number: number, ms: number, random: Random): void {
+    const machine = this.machine(number);
+    machine.disk.capacityBytes = machine.disk.usedBytes + 4_096 * below(random, 20);
+    this.#world.after(ms, () => (machine.disk.capacityBytes = Infinity));
+  }
+
+  writeBack(number: number): void {
+    this.machine(number).disk.medium.writeBack();
   }
 
   failDisk(number: number, random: Random): void {
@@ -281,7 +299,8 @@ export class ReplicaCluster implements Target {
 
   /** A start that fails for the disk's sake is a process that ends; any other is a mistake. */
   #broke(machine: Machine, error: unknown): void {
-    if (error instanceof ProglogError && error.code === "STORAGE_FAILED") this.#exited(machine);
+    const code = error instanceof ProglogError ? error.code : undefined;
+    if (code === "STORAGE_FAILED" || code === "RESOURCE_EXHAUSTED") this.#exited(machine);
     else this.violations.push(violationOf(error));
   }
 

@@ -94,6 +94,7 @@ async function judge(
     return;
   }
   const holdings = await drained;
+  for (const { replica, from } of holdings) cluster.logStart.settled(replica, from);
   const next = Math.max(...holdings.map(({ from, values }) => from + values.length));
   violations.push(
     ...checkHistory(operations),

@@ -7,7 +7,10 @@ import { World } from "../world/index.ts";
 export const DIRECTORY = "/log";
 export const ENTRIES = 60;
 
-/** B15, E2: the power goes at every call of an installation of a marker; the log opens, old or new. */
+/**
+ * B15, E1, E2, E11: the power goes at every call of an installation of a marker; the log opens, and is
+ * the old one or the new one.
+ */
 export async function markerInstallation(): Promise<readonly Violation[]> {
   const violations: Violation[] = [];
   const { disk: before } = await filledLog();

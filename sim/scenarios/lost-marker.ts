@@ -14,6 +14,7 @@ export async function lostMarker(): Promise<readonly Violation[]> {
   await lab.append(120);
   const { replica } = leader;
   if (replica === undefined) throw new Error("the leader runs");
+  lab.cluster.logStart.ordered(100);
   await lab.answer(replica.deleteBefore(100));
   await lab.run(3_000);
   let lost = 0;

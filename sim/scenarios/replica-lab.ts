@@ -28,6 +28,9 @@ const QUIET: Swarm = {
   load: 1,
   tiny: true,
   tickMs: 10,
+  fullDisks: 0,
+  writeBacks: 0,
+  deletions: 0,
 };
 
 /** Whole replicas under a hand instead of chance, on machines whose time goes as far as it is told. */

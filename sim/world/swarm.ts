@@ -22,6 +22,12 @@ export interface Swarm {
   readonly tiny: boolean;
   /** How finely replicas tell time: heartbeats and elections take the same time all the same. */
   readonly tickMs: number;
+  /** Disks that are full for a while. */
+  readonly fullDisks: number;
+  /** How often a kernel writes back dirty pages that nobody asked it to. */
+  readonly writeBacks: number;
+  /** Changes of what is kept, and deletions of old records. */
+  readonly deletions: number;
 }
 
 /** A run draws its own mixture: one with everything in it would hide what only two faults show. */
@@ -50,5 +56,8 @@ export function drawSwarm(random: Random): Swarm {
     load: pick([2, 5, 10, 20]),
     tiny: chance(random, 0.4),
     tickMs: pick([10, 25, 50, 50]),
+    fullDisks: rate(0.3, 4),
+    writeBacks: rate(0.5, 60),
+    deletions: rate(0.5, 20),
   };
 }

@@ -2,6 +2,7 @@ import { assert, limits, ProglogError } from "../base/index.ts";
 import { Appender } from "./appender.ts";
 import type { Control } from "./control.ts";
 import { lastConfiguration } from "./configurations.ts";
+import { lastLogStart } from "./last-log-start.ts";
 import type { ConfigurationAt } from "./configurations.ts";
 import { forgetFront } from "./cut.ts";
 import { directoryError } from "./directory-error.ts";
@@ -238,6 +239,15 @@ export class Log implements AsyncDisposable {
     return lastConfiguration(this.#segments, afterIndex, upToIndex);
   }
 
+  /**
+   * Begins where the log began by the entries up to `commitIndex`. Opening takes them all into account,
+   * also those that may yet be cut: records that they would let go of are there until they are committed.
+   */
+  async startAsOf(commitIndex: number): Promise<void> {
+    if (commitIndex >= this.lastIndex) return;
+    this.#start = (await lastLogStart(this.#segments, commitIndex)) ?? this.#start;
+  }
+
   /** What was true just before the first entry; undefined when the disk does not tell it any more. */
   async prefixMarker(): Promise<PrefixMarker | undefined> {
     const side = await this.#segments.first.readSide();
@@ -335,7 +345,7 @@ export class Log implements AsyncDisposable {
         await this.#files.forget(old.path("log"));
       this.#segments.usedIndexes(segment);
       this.#tail.clear();
-      this.#start = marker.logStart;
+      if (marker.logStart.offset > this.#start.offset) this.#start = marker.logStart;
       await this.#appender.restart(await disk.open(segment.path("log"), "write"));
     });
   }

@@ -42,3 +42,8 @@ test("never beyond what is committed", () => {
   assert.equal(planRetention(segments(50), rule, { ...now, commitIndex: 25 })?.offset, 20);
   assert.equal(planRetention(segments(50), rule, { ...now, commitIndex: 5 }), undefined);
 });
+
+test("a start within a segment does not go back to the end of the one before it", () => {
+  const within = { ...start, index: 1, offset: 13, retentionBytes: 100 };
+  assert.deepEqual(planRetention(segments(4), within, now), { ...within, index: 11 });
+});

@@ -26,7 +26,9 @@ export function planRetention(
     const age = now.timestampMs - segment.end.appendedAt;
     const tooOld = start.retentionMs > 0 && age > start.retentionMs;
     if (!tooMuch && !tooOld) break;
-    next = { ...start, index: segment.end.index, offset: segment.end.offset };
+    // The start may lie within a segment, behind the end of the one before it: it stays there.
+    const offset = Math.max(start.offset, segment.end.offset);
+    next = { ...start, index: segment.end.index, offset };
   }
   return next !== undefined && next.index > start.index ? next : undefined;
 }

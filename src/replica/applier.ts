@@ -1,4 +1,5 @@
 import { decodeLogStart, ENTRY_TYPE } from "../log/index.ts";
+import type { LogStart } from "../log/index.ts";
 import type { ConfigurationEntry, Entry, Raft, StorageApply } from "../raft/index.ts";
 import { resultOf } from "./configuration-entry.ts";
 import { toLog } from "./entries.ts";
@@ -27,6 +28,8 @@ export class Applier {
   #tasks: StorageApply[] = [];
   /** How many entries of the first task are done. */
   #done = 0;
+  /** Where the log begins by those. */
+  #start: LogStart | undefined;
   #waiting = false;
   #life = 0;
 
@@ -48,6 +51,7 @@ export class Applier {
     this.#life++;
     this.#tasks = [];
     this.#done = 0;
+    this.#start = undefined;
     this.#waiting = false;
   }
 
@@ -65,7 +69,15 @@ export class Applier {
       this.#tasks.shift();
       this.#done = 0;
       this.#parts.onApplied(task);
+      this.#startLog();
     }
+  }
+
+  /** Only now: until the task is applied, what it lets go of is beyond what readers know of. */
+  #startLog(): void {
+    const start = this.#start;
+    this.#start = undefined;
+    if (start !== undefined) this.#parts.trimmer.start(start);
   }
 
   #isNew(entry: Entry): boolean {
@@ -74,8 +86,7 @@ export class Applier {
 
   #applyNormal(entry: Entry): void {
     const shape = toLog(entry);
-    if (shape?.type === ENTRY_TYPE.logStart)
-      this.#parts.trimmer.start(decodeLogStart(shape.payload));
+    if (shape?.type === ENTRY_TYPE.logStart) this.#start = decodeLogStart(shape.payload);
   }
 
   /** Durable before the core counts by it: after a restart it must not count by an older one. */

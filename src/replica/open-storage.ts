@@ -37,6 +37,7 @@ export async function openStorage(
   const isAlone = isSoleVoter(hard.wanted.configuration, replicaId);
   const known = isAlone ? log.lastIndex : Math.min(log.commitIndex, log.lastIndex);
   const commitIndex = Math.max(known, log.firstIndex - 1);
+  await log.startAsOf(commitIndex);
   const later = await log.lastConfiguration(hard.wanted.configurationIndex, commitIndex);
   if (later !== undefined) await hard.saveConfiguration(later.index, later.configuration);
   const damaged = await noteDamage(log, hard, replicaId);

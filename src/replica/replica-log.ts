@@ -28,6 +28,7 @@ export type ReplicaLog = Pick<
   | "saveHardState"
   | "setCommitIndex"
   | "space"
+  | "startAsOf"
   | "startAt"
   | "sync"
   | "syncedIndex"

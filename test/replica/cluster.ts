@@ -26,11 +26,13 @@ interface Timer {
 /** Time for all replicas of a test; stands still until it is told to go on. */
 export class ClusterClock implements Clock {
   ms = 1_700_000_000_000;
+  /** How far the wall clock is off. */
+  wallOffsetMs = 0;
   #serial = 0;
   readonly #timers = new Set<Timer>();
 
   now(): number {
-    return this.ms;
+    return this.ms + this.wallOffsetMs;
   }
   monotonic(): number {
     return this.ms;

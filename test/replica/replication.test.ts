@@ -33,7 +33,7 @@ describe("three replicas", () => {
     }
   });
 
-  test("all lose their power at once, again and again: what was acknowledged is there", async () => {
+  test("all lose their power at once, again and again: what was acknowledged is there (A11)", async () => {
     await using cluster = await Cluster.start();
     const values: string[] = [];
     for (let round = 0; round < 4; round++) {
@@ -50,7 +50,7 @@ describe("three replicas", () => {
     for (const server of cluster.servers) assert.deepEqual(await cluster.readAll(server), values);
   });
 
-  test("what only a minority had gives way to what a majority agreed on", async () => {
+  test("what only a minority had gives way to what a majority agreed on, and nothing else (G10)", async () => {
     await using cluster = await Cluster.start();
     const old = await cluster.leader();
     await cluster.append(old, "a");

@@ -1,8 +1,8 @@
 import { total, type Figures, type Proof } from "../prove/proof.ts";
 import { run, SUBJECTS } from "../../sim/run.ts";
 
-const PARTS = 80;
-const SEEDS = 25;
+const PARTS = 200;
+const SEEDS = 10;
 const MINUTES = 5;
 
 /** 2,000 seeds of five simulated minutes, with three and with five replicas, core and whole. */

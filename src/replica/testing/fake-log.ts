@@ -212,6 +212,10 @@ export class FakeLog implements ReplicaLog {
     return { ...this.#logStart, offset };
   }
 
+  startAsOf(): Promise<void> {
+    return Promise.resolve();
+  }
+
   async startAt(start: LogStart): Promise<number> {
     this.startedAt.push(start);
     await Promise.resolve();
