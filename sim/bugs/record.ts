@@ -21,7 +21,7 @@ import { bugTable } from "./table.ts";
 import { findAgain, plant } from "./workshop.ts";
 
 const PAGE = join(import.meta.dirname, "../../docs/planted-bugs.md");
-const TABLE = /\| bug [^]*\n(?=\n|$)/;
+const TABLE = /\| bug [^]*?\n(?=\n|$)/;
 
 async function stillFinds(mistake: Mistake, finder: Finder): Promise<boolean> {
   await using simulator = await plant(mistake);

@@ -9,6 +9,7 @@ import type { Violation } from "../checkers/index.ts";
 import { aBA } from "./a-b-a.ts";
 import { cutAndPower } from "./cut.ts";
 import { damagedVoter, forgottenVote } from "./damaged-voter.ts";
+import { deletions, uncommittedDeletion } from "./deletions.ts";
 import { markerInstallation, shortLog } from "./engine.ts";
 import { figure8 } from "./figure-8.ts";
 import { fullDisk } from "./full-disk.ts";
@@ -18,6 +19,8 @@ import { lateRound } from "./late-round.ts";
 import { lostMarker } from "./lost-marker.ts";
 import { lowProbe } from "./low-probe.ts";
 import { oldSnapshot } from "./old-snapshot.ts";
+import { oneTurn } from "./one-turn.ts";
+import { retentionAfterDeletion } from "./retention.ts";
 import { slowApplier } from "./slow-applier.ts";
 import { twoChanges } from "./two-changes.ts";
 import { voteThenCrash } from "./vote-then-crash.ts";
@@ -42,6 +45,10 @@ export const SCENARIOS: Readonly<Record<string, Scenario>> = {
   "cut-and-power": cutAndPower,
   "full-disk": fullDisk,
   "lost-marker": lostMarker,
+  deletions,
+  "uncommitted-deletion": uncommittedDeletion,
+  "one-turn": oneTurn,
+  "retention-after-deletion": retentionAfterDeletion,
 };
 
 /** Plays one; what it returns was violated. */
