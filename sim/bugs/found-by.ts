@@ -57,7 +57,7 @@ export const FOUND_BY: Readonly<Record<string, Finder>> = {
   "vote-not-written": { by: "sim", subject: "replica", seed: 1, replicas: 3, minutes: 1 },
   "durable-out-of-order": { by: "sim", subject: "replica", seed: 1, replicas: 5, minutes: 1 },
   "uncommitted-is-served": { by: "sim", subject: "replica", seed: 3, replicas: 3, minutes: 1 },
-  "lost-leadership-is-refusal": { by: "sim", subject: "replica", seed: 1, replicas: 3, minutes: 1 },
+  "lost-leadership-is-refusal": { by: "sim", subject: "replica", seed: 3, replicas: 3, minutes: 1 },
   "segments-gone-before-marker": { by: "scenario", name: "marker-installation" },
   "repetition-is-appended": { by: "sim", subject: "replica", seed: 1, replicas: 3, minutes: 1 },
   "barrier-without-round": { by: "sim", subject: "replica", seed: 1, replicas: 3, minutes: 1 },
