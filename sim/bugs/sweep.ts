@@ -58,5 +58,5 @@ export async function sweep(bug: Mistake, options: SweepOptions): Promise<Found 
       }
     }
   }
-  return arePlayed ? undefined : byScripts();
+  return arePlayed ? undefined : await byScripts();
 }
