@@ -22,6 +22,7 @@ import type { EntrySource } from "./rebuild.ts";
 import { replay } from "./replay.ts";
 import { recover } from "./recovery.ts";
 import type { Recovered } from "./recovery.ts";
+import { reportRecovery } from "./report-recovery.ts";
 import { dropCountMax, planRetention } from "./retention.ts";
 import type { Cursor, DamagedRange } from "./scan.ts";
 import { Scrub } from "./scrub.ts";
@@ -96,7 +97,7 @@ export class Log implements AsyncDisposable {
       throw isDiskError(error) ? directoryError(options.directory, error) : error;
     });
     const log = new Log(resolved, files, found);
-    log.#reportRecovery(found);
+    reportRecovery(resolved.observer, found);
     await log.#space.refresh();
     log.#scrub.start();
     return log;
@@ -481,19 +482,6 @@ export class Log implements AsyncDisposable {
       `The requested offset is outside of the log: ${offset}`,
       { details: { offset: String(offset), lowest: String(this.lowestOffset) } },
     );
-  }
-
-  #reportRecovery(found: Recovered): void {
-    const { observer } = this.#options;
-    if (found.tornBytes > 0) observer.log("warn", "log.torn-tail-cut", { bytes: found.tornBytes });
-    if (found.stateLost) observer.log("error", "log.state-lost", {});
-    for (const range of found.damage) {
-      observer.log("error", "log.damage-found", {
-        position: range.position,
-        fromOffset: range.fromOffset,
-        toOffset: range.toOffset,
-      });
-    }
   }
 }
 
