@@ -114,7 +114,7 @@ async function start(config: AgentConfig, options: AgentOptions, parts: Parts): 
   });
   const cluster = await Cluster.start(data, {
     ...{ security, status, observer, onFailure },
-    expect: config.bootstrapExpect,
+    expect: expectedBy(config),
     timing: options.timing,
   });
   parts.started(() => cluster.close());
@@ -139,6 +139,7 @@ async function start(config: AgentConfig, options: AgentOptions, parts: Parts): 
     metrics: telemetry.render,
   });
   telemetry.onCollect(() => {
+    cluster.collect();
     const gauges = {
       ...status.gauges(commitLog),
       followers: tails.count,
@@ -156,7 +157,7 @@ async function start(config: AgentConfig, options: AgentOptions, parts: Parts): 
   const gossip = await AgentGossip.start(config, facts, { observer, onConflictLost: onFailure });
   parts.started(() => gossip.close());
   signal?.throwIfAborted();
-  cluster.begin(gossip.membership, facts.rpcAddress);
+  cluster.begin(gossip.membership, facts.rpcAddress, gossip.firstJoin);
   // From here on the end is: not ready any more, another one leads, what has begun is answered.
   parts.started(() => doors.drain());
   parts.started(() => cluster.retire());
@@ -180,10 +181,15 @@ async function start(config: AgentConfig, options: AgentOptions, parts: Parts): 
 }
 
 /**
- * Whether a server has others, and what it does where nothing is yet: told to look for others and not
- * to make a cluster, it waits to be taken into theirs.
+ * Whether a server has others, and what it does where nothing is yet: one that was told of others makes
+ * no cluster before it has looked for theirs.
  */
-function startsAs({ startJoinAddrs, bootstrap, bootstrapExpect }: AgentConfig) {
+function startsAs({ startJoinAddrs, bootstrapExpect }: AgentConfig) {
   const hasOthers = startJoinAddrs.length > 0;
-  return { hasOthers, waitsIfNew: (hasOthers || bootstrapExpect > 0) && !bootstrap };
+  return { hasOthers, waitsIfNew: hasOthers || bootstrapExpect > 0 };
+}
+
+/** For how many servers one waits to make a cluster; with `--bootstrap` for itself alone. */
+function expectedBy({ bootstrap, bootstrapExpect }: AgentConfig): number {
+  return bootstrap ? 1 : bootstrapExpect;
 }

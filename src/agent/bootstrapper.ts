@@ -91,6 +91,7 @@ export class Bootstrapper {
   /** Looks for others, until this server belongs to a cluster. */
   begin(): void {
     if (this.#running !== undefined || this.#parts.hasState()) return;
+    if (this.#ended.signal.aborted) return;
     if (this.#parts.expect === 0 && this.#state.kind === "idle") return;
     this.#running = this.#run().catch((error: unknown) => {
       if (!(error instanceof ProglogError)) throw error;

@@ -8,6 +8,7 @@ import { Bootstrapper } from "./bootstrapper.ts";
 import type { DataLog } from "./data-log.ts";
 import { startReplica } from "./data-log.ts";
 import { AgentControl } from "./cluster-control.ts";
+import { ClusterMetrics } from "./cluster-metrics.ts";
 import { handOver } from "./hand-over.ts";
 import { Links } from "./links.ts";
 import { PeerAddresses, replicasSeen } from "./peer-addresses.ts";
@@ -43,6 +44,7 @@ export class Cluster {
   readonly control: AgentControl;
   readonly #status: Status;
   readonly #observer: Observer;
+  readonly #metrics: ClusterMetrics;
   #membership: Membership | undefined;
   #bootstrapper: Bootstrapper | undefined;
   #reconciler: Reconciler | undefined;
@@ -69,6 +71,7 @@ export class Cluster {
       learn: (member) => made.links.links.learn(member),
       observer,
     });
+    this.#metrics = new ClusterMetrics(made.replica, observer);
     const removals = new Removals({
       replica: made.replica,
       cut: (replicaId) => made.links.cut(replicaId),
@@ -131,18 +134,26 @@ export class Cluster {
     });
   }
 
+  /** For whoever looks at the metrics. */
+  collect(): void {
+    this.#metrics.collect();
+  }
+
   /** The only one who takes part. */
   get isAlone(): boolean {
     const members = membersOf(this.replica.status.configuration);
     return members.length === 1 && members[0]?.replicaId === this.#replicaId;
   }
 
-  /** Gossip tells where the others are, and who is new. */
-  begin(membership: Membership, rpcAddress: string): void {
+  /**
+   * Gossip tells where the others are, and who is new. Once those that were told of have been looked
+   * for, a server without a cluster may make one.
+   */
+  begin(membership: Membership, rpcAddress: string, lookedFor: Promise<void>): void {
     const { replica, links } = this;
     this.#membership = membership;
     this.#addresses.begin(membership, rpcAddress);
-    this.#bootstrapper?.begin();
+    void lookedFor.then(() => this.#bootstrapper?.begin());
     this.#reconciler = new Reconciler({ replica, membership, links, observer: this.#observer });
     this.#standing = new Standing(replica, this.#replicaId, (reason) =>
       this.#status.stands(reason),

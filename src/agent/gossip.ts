@@ -37,11 +37,19 @@ export class AgentGossip {
   readonly membership: Membership;
   /** Where it gossips: `host:port`. */
   readonly address: string;
+  /** Resolves when each seed was tried once, with or without success. */
+  readonly firstJoin: Promise<void>;
   readonly #ipc: IpcServer | undefined;
 
-  private constructor(membership: Membership, address: string, ipc: IpcServer | undefined) {
+  private constructor(
+    membership: Membership,
+    address: string,
+    firstJoin: Promise<void>,
+    ipc: IpcServer | undefined,
+  ) {
     this.membership = membership;
     this.address = address;
+    this.firstJoin = firstJoin;
     this.#ipc = ipc;
   }
 
@@ -70,11 +78,14 @@ export class AgentGossip {
         observer: log,
         onConflictLost: options.onConflictLost,
       });
-      void membership.keepJoined(config.startJoinAddrs);
+      const seeds = config.startJoinAddrs;
+      const firstJoin = seeds.length === 0 ? Promise.resolve() : tryOnce(membership, seeds);
+      void firstJoin.then(() => membership.keepJoined(seeds));
       const { ip, port } = socket.address;
       return new AgentGossip(
         membership,
         formatAddress(formatIp(ip), port),
+        firstJoin,
         await listenForTools(config, membership, log),
       );
     } catch (error) {
@@ -100,6 +111,12 @@ export class AgentGossip {
     }
     await this.membership.close();
   }
+}
+
+async function tryOnce(membership: Membership, seeds: readonly string[]): Promise<void> {
+  await membership.joinOnce(seeds).catch((error: unknown) => {
+    if (!(error instanceof ProglogError)) throw error;
+  });
 }
 
 function timeout(ms: number): { readonly promise: Promise<void>; readonly cancel: () => void } {

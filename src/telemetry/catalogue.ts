@@ -58,6 +58,13 @@ export const DEFINITIONS: readonly Definition[] = [
   counter("log_scrub_damaged_ranges_total", "Damaged ranges that the scrub has found."),
   gauge("term", "The Raft term that this server knows."),
   gauge("leader", "1 on the server that leads, else 0."),
+  gauge("role", "1 for the role that this replica has now, else 0.", ["role"]),
+  gauge("has_leader", "1 while this server knows who leads, else 0."),
+  counter("leader_changes_total", "Times that this server heard of another leader."),
+  gauge("replicas", "Servers that take part in the log, as this one knows.", ["role"]),
+  gauge("commit_index", "The last log entry that is committed, as far as this server knows."),
+  gauge("last_index", "The last log entry that this server has, durable or not."),
+  gauge("damaged", "1 while this replica lacks what it once acknowledged, else 0."),
   gauge("producers", "Idempotent producers that the log knows."),
 
   // Who is there.

@@ -49,3 +49,20 @@ test("a server that expects only itself makes a cluster at once", async (t) => {
   await cluster.untilLed();
   assert.equal(again.commitLog.highWatermark, 1);
 });
+
+test("who is told to make a cluster looks first whether there is one: its own, from before its disk was lost", async (t) => {
+  const cluster = new TestCluster(t);
+  const first = await cluster.start(0);
+  await first.commitLog.append({ value: bytes("kept") }, {});
+  const lost = await cluster.start(1, { bootstrap: true });
+  await cluster.untilVoters(2);
+  await until(() => lost.commitLog.highWatermark === 1, "it does not have the record");
+  assert.equal(lost.commitLog.servers().clusterId, first.commitLog.servers().clusterId);
+});
+
+test("who is told to make a cluster, and of others that are not there, makes it", async (t) => {
+  const cluster = new TestCluster(t);
+  const agent = await cluster.start(0, { startJoinAddrs: [SOMEWHERE] });
+  await cluster.untilLed();
+  await agent.commitLog.append({ value: bytes("alone") }, {});
+});

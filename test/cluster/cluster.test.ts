@@ -73,6 +73,19 @@ describe("three servers", { concurrency: true }, () => {
     assert.deepEqual(await valuesOf(gone), ["for all"]);
   });
 
+  test("one that leads and ends lets another lead, and stays a voter", async (t) => {
+    const cluster = await startCluster(t, 3);
+    const leader = await cluster.untilLed();
+    const { term } = leader.replica.status;
+    const stay = cluster.agents.filter((agent) => agent !== leader);
+    // An election would have to wait until it is gone.
+    const isLed = (): boolean => stay.some(({ replica }) => replica.isLeading);
+    const led = until(isLed, "nobody was asked to lead").then(() => leader.replica.status);
+    await leader.close();
+    assert.equal((await led).term, term + 1);
+    for (const { replica } of stay) assert.equal(replica.status.configuration.voters.length, 3);
+  });
+
   test("the same with certificates, and over TLS alone", async (t) => {
     const secure = await clusterCredentials(3);
     t.after(() => secure.remove());

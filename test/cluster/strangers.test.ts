@@ -23,9 +23,10 @@ describe("not let in", { concurrency: true }, () => {
     const heard = hearing();
     const optionsFor = (at: number) => (at === 0 ? { observer: heard.observer } : {});
     const cluster = new TestCluster(t, { optionsFor });
-    await cluster.start(0);
-    // It found the first by gossip, and has made a cluster of its own.
-    const other = await cluster.start(1, { bootstrap: true });
+    const first = await cluster.start(0);
+    // It has made a cluster of its own before it met the first.
+    const other = await cluster.start(1, { bootstrap: true, startJoinAddrs: [] });
+    await first.membership.join([other.gossipAddress]);
     await heard.told("peer.connection-ended", ({ reason }) => /clusterId/.test(String(reason)));
     assert.deepEqual(votersOf(cluster, 0), ["a"]);
     assert.deepEqual(votersOf(cluster, 1), ["b"]);
