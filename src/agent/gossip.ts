@@ -78,9 +78,7 @@ export class AgentGossip {
         observer: log,
         onConflictLost: options.onConflictLost,
       });
-      const seeds = config.startJoinAddrs;
-      const firstJoin = seeds.length === 0 ? Promise.resolve() : tryOnce(membership, seeds);
-      void firstJoin.then(() => membership.keepJoined(seeds));
+      const firstJoin = lookForOthers(membership, config.startJoinAddrs);
       const { ip, port } = socket.address;
       return new AgentGossip(
         membership,
@@ -113,10 +111,14 @@ export class AgentGossip {
   }
 }
 
-async function tryOnce(membership: Membership, seeds: readonly string[]): Promise<void> {
-  await membership.joinOnce(seeds).catch((error: unknown) => {
-    if (!(error instanceof ProglogError)) throw error;
-  });
+/** Resolves when each seed was tried once; goes on looking for others as long as nobody is there. */
+async function lookForOthers(membership: Membership, seeds: readonly string[]): Promise<void> {
+  if (seeds.length > 0) {
+    await membership.joinOnce(seeds).catch((error: unknown) => {
+      if (!(error instanceof ProglogError)) throw error;
+    });
+  }
+  void membership.keepJoined(seeds);
 }
 
 function timeout(ms: number): { readonly promise: Promise<void>; readonly cancel: () => void } {
