@@ -1,4 +1,4 @@
-/** The README does what it says: its marked blocks run in order, against one fresh server. */
+/** Documents do what they say: the marked blocks of each run in order, against one fresh server. */
 import assert from "node:assert/strict";
 import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -15,7 +15,7 @@ import { needsCurl } from "./support/sessions.ts";
 import { differs, findSnippets, type Snippet } from "./support/snippets.ts";
 import { root } from "./support/sources.ts";
 
-const snippets = findSnippets(readFileSync(join(root, "README.md"), "utf8"));
+const DOCUMENTS = ["README.md", "docs/client.md"];
 
 const TSCONFIG = {
   compilerOptions: {
@@ -33,7 +33,7 @@ const TSCONFIG = {
 function prepare(folder: string): void {
   mkdirSync(join(folder, "node_modules"));
   symlinkSync(root, join(folder, "node_modules", "proglog"));
-  for (const name of ["tsx", "typescript", "@types"]) {
+  for (const name of ["tsx", "typescript", "@types", "@grpc", "zod"]) {
     symlinkSync(join(root, "node_modules", name), join(folder, "node_modules", name));
   }
   symlinkSync(join(root, "proglog"), join(folder, "proglog"));
@@ -61,8 +61,10 @@ function addressed(text: string, server: Program): string {
     .replaceAll(/(localhost|127\.0\.0\.1):8400/g, server.grpc);
 }
 
-describe("README.md", () => {
-  test("its blocks do what they say", needsCurl, async (t) => {
+for (const document of DOCUMENTS) {
+  const snippets = findSnippets(readFileSync(join(root, document), "utf8"));
+
+  test(`${document}: its blocks do what they say`, needsCurl, async (t) => {
     assert.ok(snippets.length >= 5, "there are blocks to run");
     const folder = makeFolder(t);
     prepare(folder);
@@ -81,7 +83,7 @@ describe("README.md", () => {
     }
     assert.equal(await server.end("SIGTERM"), 0, server.stderr());
   });
-});
+}
 
 describe("snippets", () => {
   const text = "a\n\n<!-- test -->\n\n```sh\necho (1) 2\n#=> (1) …\n```\n\n```sh\necho 2\n```\n";

@@ -65,8 +65,9 @@ export class Connection {
     }
     const open = (material: TlsMaterial): GrpcClient =>
       openChannel(address, secureCredentials(material), tlsOptions(address, tls));
-    this.#grpc = open(TlsFiles.read(tls));
-    this.#files = new TlsFiles(tls, (material) => {
+    const first = TlsFiles.read(tls);
+    this.#grpc = open(first);
+    this.#files = new TlsFiles(tls, first, (material) => {
       const before = this.#grpc;
       this.#grpc = open(material);
       // Takes no new calls and ends those that have not begun; the others keep their connections.

@@ -13,13 +13,15 @@ export class TlsFiles implements Disposable {
   readonly #onChange: (material: TlsMaterial) => void;
   readonly #paths: readonly string[];
   #seen: string | undefined;
+  #inUse: string;
   #changed: string | undefined;
   #timer: NodeJS.Timeout | undefined;
   #isClosed = false;
 
-  /** `onChange` may throw: then nothing has changed. */
-  constructor(tls: ClientTls, onChange: (material: TlsMaterial) => void) {
+  /** `material` is what was read before. `onChange` may throw: then nothing has changed. */
+  constructor(tls: ClientTls, material: TlsMaterial, onChange: (material: TlsMaterial) => void) {
     this.#tls = tls;
+    this.#inUse = contentOf(material);
     this.#onChange = onChange;
     this.#paths = [tls.caFile, tls.certFile, tls.keyFile].filter((path) => path !== undefined);
     if (this.#paths.length > 0) this.#wait();
@@ -68,7 +70,9 @@ export class TlsFiles implements Disposable {
     try {
       const material = await this.#readAll();
       if (this.#isClosed) return;
-      this.#onChange(material);
+      const content = contentOf(material);
+      if (content !== this.#inUse) this.#onChange(material);
+      this.#inUse = content;
     } catch {
       // Half a file, or a key without its certificate: the next change may mend it.
     }
@@ -85,6 +89,12 @@ export class TlsFiles implements Disposable {
       key: await one(key, keyFile),
     };
   }
+}
+
+function contentOf({ ca, cert, key }: TlsMaterial): string {
+  return [ca, cert, key]
+    .map((pem) => (pem === undefined ? "" : Buffer.from(pem).toString()))
+    .join();
 }
 
 /** Changes whenever a file does, is replaced, disappears, or comes. */

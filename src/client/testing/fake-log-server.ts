@@ -48,6 +48,8 @@ export class FakeLogServer implements AsyncDisposable {
   readonly #tails = new Set<() => void>();
   readonly batches: Uint8Array[] = [];
   next = 0;
+  /** Below it records are gone. */
+  lowest = 0;
   /** Calls of each method. */
   readonly calls: Map<string, number> = new Map<string, number>();
   /** Calls that are streams and are not over. */
@@ -59,6 +61,8 @@ export class FakeLogServer implements AsyncDisposable {
   };
   /** Called first in every call that has one request; may throw what it answers. */
   onCall: (name: string, request: Buffer) => void = () => undefined;
+  /** Calls of `Produce` are taken and never answered. */
+  holds = false;
   /** What the server says of the cluster, whether it is true or not; may throw what it answers. */
   onGetServers: () => api.ServerListings = () => ({ clusterId: "c", term: 7, servers: [] });
   /** Called before each message of a read; may throw what ends it. */
@@ -130,6 +134,7 @@ export class FakeLogServer implements AsyncDisposable {
       (call: ServerUnaryCall<Buffer, Buffer>, callback: sendUnaryData<Buffer>): void => {
         try {
           this.#count(name, name === "GetServers" ? undefined : call.request);
+          if (name === "Produce" && this.holds) return;
           callback(null, answer(call.request));
         } catch (error) {
           callback(api.toServiceError(ProglogError.from(error)));
@@ -177,7 +182,11 @@ export class FakeLogServer implements AsyncDisposable {
     const { timestampMs } = api.decodeGetOffsetsRequest(request);
     const records = this.batches.flatMap((batch) => decodeBatch(batch, GUNZIP));
     const first = records.find((record) => record.timestampMs >= (timestampMs ?? Infinity));
-    return api.encodeGetOffsetsResponse({ lowest: 0, next: this.next, atTimestamp: first?.offset });
+    return api.encodeGetOffsetsResponse({
+      lowest: this.lowest,
+      next: this.next,
+      atTimestamp: first?.offset,
+    });
   }
 
   #produceBatches(call: ServerDuplexStream<Buffer, Buffer>): void {
@@ -232,7 +241,7 @@ export class FakeLogServer implements AsyncDisposable {
       const { offset, maxRecords } = api.decodeConsumeRequest(call.request);
       const end = maxRecords === 0 ? Infinity : Number(offset) + maxRecords;
       let next = Number(offset);
-      if (next > this.next) throw this.#outOfRange(offset);
+      if (next > this.next || next < this.lowest) throw this.#outOfRange(offset);
       while (next < end && !call.cancelled) {
         const batch = this.batches.find((candidate) => batchEndOffset(candidate) > next);
         if (batch === undefined) {
@@ -240,6 +249,7 @@ export class FakeLogServer implements AsyncDisposable {
           continue;
         }
         this.onMessage(batch);
+        if (next < this.lowest) throw this.#outOfRange(next);
         next = batchEndOffset(batch);
         call.write(api.encodeConsumeBatchResponse([batch], this.next));
       }
@@ -263,7 +273,7 @@ export class FakeLogServer implements AsyncDisposable {
   }
 
   #outOfRange(offset: number | bigint): ProglogError {
-    return api.offsetOutOfRange(offset, { lowestOffset: 0, highWatermark: this.next });
+    return api.offsetOutOfRange(offset, { lowestOffset: this.lowest, highWatermark: this.next });
   }
 
   /** How many calls of this method there are now. */
