@@ -60,7 +60,7 @@ export const FOUND_BY: Readonly<Record<string, Finder>> = {
   "lost-leadership-is-refusal": {
     by: "sim",
     subject: "replica",
-    seed: 10,
+    seed: 112,
     replicas: 5,
     minutes: 1,
   },

@@ -22,6 +22,7 @@ import type { EntrySource } from "./rebuild.ts";
 import { replay } from "./replay.ts";
 import { recover } from "./recovery.ts";
 import type { Recovered } from "./recovery.ts";
+import { isLoss, unreadable } from "./losses.ts";
 import { reportRecovery } from "./report-recovery.ts";
 import { dropCountMax, planRetention } from "./retention.ts";
 import type { Cursor, DamagedRange } from "./scan.ts";
@@ -59,6 +60,7 @@ export class Log implements AsyncDisposable {
   readonly #space: SpaceGuard;
   readonly #scrub: Scrub;
   #start: LogStart;
+  #mending: Segment | undefined;
   #closing: Promise<void> | undefined;
   readonly recovery: RecoveryReport;
 
@@ -274,6 +276,11 @@ export class Log implements AsyncDisposable {
   async mend(source: EntrySource, keepIndex: number): Promise<boolean> {
     const segment = this.#segments.all.find(({ damage }) => damage.some(isLoss));
     if (segment === undefined) return false;
+    this.#mending = segment;
+    return this.#mend(segment, source, keepIndex).finally(() => (this.#mending = undefined));
+  }
+
+  async #mend(segment: Segment, source: EntrySource, keepIndex: number): Promise<boolean> {
     const sealed = segment !== this.#segments.active;
     const keep = sealed ? Number.MAX_SAFE_INTEGER : keepIndex;
     const { disk } = this.#options;
@@ -319,7 +326,10 @@ export class Log implements AsyncDisposable {
     const below = all.filter((segment) => segment.end.index <= this.#start.index).length;
     // What goes is gone for good, and so must the reason for it be.
     if (below > 0 && !this.#options.fsync) await durably(this.#appender.file.sync());
-    const gone = this.#segments.takeFront(Math.min(below, dropCountMax(all.length + 1)));
+    // One that is being mended stays until it is whole; what is left goes in a later pass.
+    const busy = this.#mending === undefined ? -1 : all.indexOf(this.#mending);
+    const free = busy < 0 ? below : Math.min(below, busy);
+    const gone = this.#segments.takeFront(Math.min(free, dropCountMax(all.length + 1)));
     for (const segment of gone) await this.#removeSegment(segment);
     return below - gone.length;
   }
@@ -483,16 +493,4 @@ export class Log implements AsyncDisposable {
       { details: { offset: String(offset), lowest: String(this.lowestOffset) } },
     );
   }
-}
-
-/** A damaged fence alone loses nothing. */
-function isLoss(range: DamagedRange): boolean {
-  return range.fence === undefined;
-}
-
-function unreadable(cause: unknown): ProglogError {
-  const reason = cause instanceof Error ? cause.message : String(cause);
-  return new ProglogError("DATA_LOSS", `the disk does not give back what it holds: ${reason}`, {
-    cause,
-  });
 }

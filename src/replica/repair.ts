@@ -1,4 +1,4 @@
-import { limits, ProglogError } from "../base/index.ts";
+import { AssertionError, limits, ProglogError } from "../base/index.ts";
 import type { Clock, Observer } from "../base/index.ts";
 import type { Entry } from "../log/index.ts";
 import type { ReplicaId } from "../raft/index.ts";
@@ -100,8 +100,10 @@ export class Repair {
       observer.count("log_segments_mended_total");
       observer.log("info", "replica.segment-mended");
       if (!this.isNeeded()) onMended();
-    } catch (error) {
-      if (!(error instanceof ProglogError)) throw error;
+    } catch (caught) {
+      if (caught instanceof AssertionError) throw caught;
+      // Also a segment that a cut, or a marker, has taken away meanwhile: there is nothing to mend then.
+      const error = ProglogError.from(caught);
       this.#turns++;
       if (error.code === "STORAGE_FAILED") onFailed(error);
       else observer.log("warn", "replica.repair-failed", { reason: error.message });
