@@ -40,6 +40,20 @@ export const REPLICA_BUGS: readonly Mistake[] = [
     why: "an append is called not appended, and is in the log",
   },
   {
+    name: "outcome-by-index-alone",
+    file: "src/replica/answers.ts",
+    find: '    return term === answer.term ? "committed" : "dead";',
+    replace: '    return "committed";',
+    why: "a replaced leader takes another's entry at the same index for its own",
+  },
+  {
+    name: "held-is-dead",
+    file: "src/replica/answers.ts",
+    find: '  return (termAt(commitIndex) ?? 0) > answer.term ? "dead" : "open";',
+    replace: '  return "dead";',
+    why: "a replaced leader calls not appended what its successor has yet to commit",
+  },
+  {
     name: "segments-gone-before-marker",
     file: "src/log/install.ts",
     find: "  await writeSide(disk, join(directory, INSTALL_FILE), marker);\n  await durably(disk.syncDirectory(directory));",
