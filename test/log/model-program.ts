@@ -204,7 +204,8 @@ class Program {
     const { log, random, disk } = machine;
     machine.clearFault();
     const limitOffset = endOf(machine.known).offset;
-    if (log.lowestOffset === limitOffset) return;
+    // A log that was cut below its start has nothing to read until it has grown beyond it.
+    if (log.lowestOffset >= limitOffset) return;
     const offset = log.lowestOffset + below(random, limitOffset - log.lowestOffset);
     const match = { kind: "read", nth: 1 + below(random, 3) } as const;
     const effect = machine.pick([{ error: "EIO" }, { flipBit: "random" }] as const);
