@@ -110,7 +110,7 @@ export class Reconciler implements AsyncDisposable {
     try {
       if (kind === "addLearner") await replica.members.addLearner(member);
       else await replica.members.promote(replicaId);
-      observer.log("info", kind === "promote" ? "replica_votes" : "replica_added", {
+      observer.log("info", kind === "promote" ? "replica.votes" : "replica.added", {
         replica: name,
         replica_id: replicaId,
       });
