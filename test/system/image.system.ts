@@ -15,7 +15,7 @@ const DATA = "/var/lib/proglog";
 const NETWORK = "proglog-test";
 const NAMES = ["log-0", "log-1", "log-2"];
 /** Compose's and the chart's grace is longer. */
-const STOP_SECONDS = 20;
+const STOP_SECONDS = 40;
 const PATIENCE_MS = 60_000;
 
 describe("the image", needsContainers, () => {
