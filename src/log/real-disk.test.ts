@@ -1,12 +1,13 @@
 /** What only the machine's disk does; the rest is in `sim/disk/conformance.test.ts`. */
 import assert from "node:assert/strict";
-import { execFile } from "node:child_process";
+import { execFile, spawnSync } from "node:child_process";
 import { chmod, mkdtemp, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
+import { skipUnless } from "../../test/support/require.ts";
 import { realDisk } from "./real-disk.ts";
 
 const run = promisify(execFile);
@@ -37,20 +38,22 @@ test("after a short write the rest is tried, and its error is the call's", () =>
     assert.equal(size > 0 && size < 20_000, true, `${size} bytes are there`);
   }));
 
-test("a full disk is ENOSPC, and leaves what fitted", async (t) => {
-  await withDirectory(async (directory) => {
-    // A file system of 16 KiB, in a namespace of its own, so that nothing stays behind.
-    const mount = `mount -t tmpfs -o size=16k tmpfs ${directory}`;
-    try {
-      await run("unshare", ["-rm", "sh", "-c", mount]);
-    } catch {
-      t.skip("no mount namespaces here");
-      return;
-    }
-    const line = `exec unshare -rm sh -c '${mount} && "$@" && wc -c < ${directory}/file' sh "$@"`;
-    assert.equal(await write(line, join(directory, "file")), "ENOSPC\n16384");
-  });
-});
+/** A file system of 16 KiB at a folder, for a namespace of its own, so that nothing stays behind. */
+const smallDiskAt = (folder: string): string => `mount -t tmpfs -o size=16k tmpfs ${folder}`;
+const canMount =
+  spawnSync("unshare", ["-rm", "sh", "-c", smallDiskAt(tmpdir())], { stdio: "ignore" }).status ===
+  0;
+
+test(
+  "a full disk is ENOSPC, and leaves what fitted",
+  skipUnless(canMount, "mount namespaces"),
+  () =>
+    withDirectory(async (directory) => {
+      const mount = smallDiskAt(directory);
+      const line = `exec unshare -rm sh -c '${mount} && "$@" && wc -c < ${directory}/file' sh "$@"`;
+      assert.equal(await write(line, join(directory, "file")), "ENOSPC\n16384");
+    }),
+);
 
 test("errors say which call met them, and on what", () =>
   withDirectory(async (directory) => {
