@@ -1,6 +1,5 @@
-import { assert, seededRandom, type Clock, type Random } from "../../src/base/index.ts";
+import { assert, Deque, seededRandom, type Clock, type Random } from "../../src/base/index.ts";
 import { EventQueue, isBefore, type Scheduled } from "./event-queue.ts";
-import { Fifo } from "./fifo.ts";
 import { hashText, Transcript } from "./transcript.ts";
 
 /** When the simulated years begin: 2026-01-01, so that stamps look like stamps. */
@@ -16,7 +15,7 @@ export class World {
   readonly transcript: Transcript = new Transcript();
   readonly #queue: EventQueue = new EventQueue();
   /** What happens still at this moment, in order: a queue of its own, because it is half of everything. */
-  readonly #now: Fifo<Scheduled> = new Fifo();
+  readonly #now: Deque<Scheduled> = new Deque();
   #nowMs = 0;
   #scheduled = 0;
 
