@@ -101,6 +101,24 @@ describe("records of a page", () => {
       });
       await assert.rejects(proxy.read(0), { code: "UNAVAILABLE" });
     }));
+
+  test("what a server says once its answer has begun is told, and tried again where that may help", () =>
+    withServer(async (log, server) => {
+      await log.produce({ value: "x" });
+      const line = (code: string): Promise<Response> =>
+        Promise.resolve(new Response(`{"error":{"code":"${code}","message":"said"}}\n`));
+      const once = (answer: () => Promise<Response>): HttpLog =>
+        connect(server.httpUrl, { fetch: bent((call, real) => (call === 1 ? answer() : real())) });
+      const damaged = once(() => line("DATA_LOSS"));
+      await assert.rejects(damaged.read(0), { code: "DATA_LOSS", message: "said" });
+      assert.equal(textOf((await once(() => line("UNAVAILABLE")).read(0)).value), "x");
+      for (const body of ["<html>", "{}", "[]"]) {
+        const nonsense = (): HttpLog => once(() => Promise.resolve(new Response(body)));
+        await assert.rejects(nonsense().read(0), { code: "INTERNAL" });
+        const produced = nonsense().produce({ value: "y" });
+        await assert.rejects(produced, { code: "INTERNAL", notAppended: false });
+      }
+    }));
 });
 
 describe("streams of a page", () => {

@@ -5,8 +5,10 @@ import {
   asObject,
   type HttpRecord,
   type HttpRecordInput,
+  parseJson,
   recordFromJson,
   recordToJson,
+  unreadable,
 } from "./record-json.ts";
 import { Retries } from "./retries.ts";
 
@@ -110,16 +112,16 @@ export class HttpLog {
   }
 
   /** The record at one offset. `OFFSET_OUT_OF_RANGE` where there is none. */
-  async read(offset: number, { signal }: SignalOptions = {}): Promise<HttpRecord> {
-    const text = await this.#get(`/v1/records?offset=${offset}&limit=1`, signal, (response) => {
-      return response.text();
+  read(offset: number, { signal }: SignalOptions = {}): Promise<HttpRecord> {
+    return this.#get(`/v1/records?offset=${offset}&limit=1`, signal, async (response) => {
+      const text = await response.text();
+      if (text !== "") return recordOf(parseJson(text));
+      throw new ProglogError(
+        "OFFSET_OUT_OF_RANGE",
+        `The requested offset is outside of the log: ${offset}`,
+        { details: { offset: String(offset) } },
+      );
     });
-    if (text !== "") return recordFromJson(JSON.parse(text));
-    throw new ProglogError(
-      "OFFSET_OUT_OF_RANGE",
-      `The requested offset is outside of the log: ${offset}`,
-      { details: { offset: String(offset) } },
-    );
   }
 
   /** Records in the order of the log, each once. `break` ends the stream. */
@@ -154,7 +156,7 @@ export class HttpLog {
     const { timestampMs, signal } = options;
     const query = timestampMs === undefined ? "" : `?timestamp_ms=${timestampMs}`;
     return this.#get(`/v1/offsets${query}`, signal, async (response) => {
-      const json = asObject(await response.json());
+      const json = await bodyOf(response);
       const at = json["at_timestamp"];
       return {
         lowest: Number(json["lowest"]),
@@ -167,7 +169,7 @@ export class HttpLog {
   /** The servers of the cluster, and which of them leads. */
   servers({ signal }: SignalOptions = {}): Promise<ServerListings> {
     return this.#get("/v1/servers", signal, async (response) => {
-      const { servers, cluster_id: clusterId, term } = asObject(await response.json());
+      const { servers, cluster_id: clusterId, term } = await bodyOf(response);
       if (!Array.isArray(servers)) throw new ProglogError("INTERNAL", "a list of no servers");
       return {
         clusterId: String(clusterId),
@@ -191,7 +193,7 @@ export class HttpLog {
     );
     if (response.body === null) return;
     for await (const { event, data } of readEvents(response.body)) {
-      const json: unknown = JSON.parse(data);
+      const json = parseJson(data);
       if (event === "failure") throw errorOfBody(json);
       yield recordFromJson(json);
     }
@@ -214,7 +216,9 @@ export class HttpLog {
     for (;;) {
       try {
         const response = await this.#request("/v1/records", init, signal);
-        return asObject(await response.json())["offsets"] as readonly number[];
+        const { offsets } = await bodyOf(response);
+        if (!Array.isArray(offsets)) throw unreadable();
+        return offsets as readonly number[];
       } catch (caught) {
         const error = errorOfFetch(caught, signal);
         if (!error.notAppended) throw error;
@@ -252,6 +256,16 @@ export class HttpLog {
     if (!response.ok) throw await errorOfResponse(response);
     return response;
   }
+}
+
+async function bodyOf(response: Response): Promise<Readonly<Record<string, unknown>>> {
+  return asObject(parseJson(await response.text()));
+}
+
+/** A line of an answer that has begun: a record, or the error that the server met instead of it. */
+function recordOf(json: unknown): HttpRecord {
+  if ("error" in asObject(json)) throw errorOfBody(json);
+  return recordFromJson(json);
 }
 
 function listingOf(server: Readonly<Record<string, unknown>>): ServerListing {

@@ -63,6 +63,15 @@ export function recordFromJson(json: unknown): HttpRecord {
   };
 }
 
+/** Throws `INTERNAL`: what a server sent is no JSON. */
+export function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (cause) {
+    throw unreadable(cause);
+  }
+}
+
 export function asObject(json: unknown): Json {
   if (typeof json !== "object" || json === null) throw unreadable();
   return json as Json;
@@ -79,6 +88,6 @@ function bytesFromJson(object: Json, name: string): Uint8Array | null {
   return typeof text === "string" ? new TextEncoder().encode(text) : null;
 }
 
-function unreadable(): ProglogError {
-  return new ProglogError("INTERNAL", "the server's answer cannot be read");
+export function unreadable(cause?: unknown): ProglogError {
+  return new ProglogError("INTERNAL", "the server's answer cannot be read", { cause });
 }
