@@ -68,6 +68,7 @@ describe("a cluster and its operator", () => {
     );
     assert.equal((await cluster(follower, "set", "--retention-ms", "soon")).code, 2);
 
+    assert.equal((await cluster(follower, "delete-before", "soon")).code, 2);
     const deleted = await cluster(follower, "delete-before", "4");
     assert.equal(deleted.code, 0);
     await until(

@@ -107,15 +107,15 @@ export function define(command: Command, run: Run): void {
       setting("retentionMs"),
     );
   asking(
-    "delete-before <offset>",
+    "delete-before",
     "let go of all records below an offset, on all servers",
     async ({ out, json }, client, _options, [offset = ""]) => {
-      const { lowest } = await client.ask("DeleteBefore", { offset: wholeNumber(0)(offset) });
+      const { lowest } = await client.ask("DeleteBefore", { offset: Number(offset) });
       if (json) out.json({ lowest });
       else
         out.line(`records below ${offset} are let go of; the first that can be read is ${lowest}`);
     },
-  );
+  ).argument("<offset>", "the first to be kept", wholeNumber(0));
   defineRecover(command, run);
 }
 
