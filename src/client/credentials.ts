@@ -13,7 +13,7 @@ export interface ClientTls {
   readonly cert?: Pem | undefined;
   readonly key?: Pem | undefined;
   /**
-   * The same as files. They are looked at every other second; what changed is used for the connections
+   * The same as files. They are looked at every second; what changed is used for the connections
    * made after that, while calls that run go on where they are.
    */
   readonly caFile?: string | undefined;
