@@ -2,8 +2,7 @@ import { constants } from "node:http2";
 import { ServerInterceptingCall, status } from "@grpc/grpc-js";
 import type { Metadata, ServerInterceptingCallInterface, ServerInterceptor } from "@grpc/grpc-js";
 import { toServiceError } from "../api/index.ts";
-import { limits } from "../base/index.ts";
-import type { ProglogError } from "../base/index.ts";
+import { limits, ProglogError } from "../base/index.ts";
 import type { Gate } from "./gate.ts";
 import type { BeginningCall, GrpcConnections } from "./grpc-connections.ts";
 import { permissionOfMethod } from "./permissions.ts";
@@ -69,25 +68,26 @@ class RefusedCall extends ServerInterceptingCall {
 class LateCall extends ServerInterceptingCall {
   readonly #next: ServerInterceptingCallInterface;
   readonly #refusal: () => ProglogError | undefined;
-  readonly #onlyReads: boolean;
+  /** Nothing is appended by it; an operator's wish counts among these. */
+  readonly #appendsNothing: boolean;
   #isRefused = false;
 
   constructor(
     next: ServerInterceptingCallInterface,
     refusal: () => ProglogError | undefined,
-    onlyReads: boolean,
+    appendsNothing: boolean,
   ) {
     super(next);
     this.#next = next;
     this.#refusal = refusal;
-    this.#onlyReads = onlyReads;
+    this.#appendsNothing = appendsNothing;
   }
 
   override start(listener: Listener): void {
     this.#next.start({
       onReceiveMetadata: (metadata) => listener.onReceiveMetadata(metadata),
       onReceiveMessage: (message) => {
-        if (!this.#refuses()) listener.onReceiveMessage(message);
+        if (!this.#refuses("asked")) listener.onReceiveMessage(message);
       },
       onReceiveHalfClose: () => {
         if (!this.#isRefused) listener.onReceiveHalfClose();
@@ -101,7 +101,7 @@ class LateCall extends ServerInterceptingCall {
   }
 
   override sendMessage(message: Buffer, callback: () => void): void {
-    if (this.#onlyReads && this.#refuses()) return;
+    if (this.#appendsNothing && this.#refuses("answered")) return;
     this.#next.sendMessage(message, callback);
   }
 
@@ -109,11 +109,14 @@ class LateCall extends ServerInterceptingCall {
     if (!this.#isRefused) this.#next.sendStatus(sent);
   }
 
-  #refuses(): boolean {
+  #refuses(stage: "asked" | "answered"): boolean {
     const refusal = this.#refusal();
     if (refusal === undefined) return false;
     this.#isRefused = true;
-    this.#next.sendStatus(statusOf(refusal));
+    // What was asked has been done by the time it is answered, and an operator's wish may change something.
+    const { code, message } = refusal;
+    const told = stage === "asked" ? refusal : new ProglogError(code, message);
+    this.#next.sendStatus(statusOf(told));
     return true;
   }
 }
