@@ -1,5 +1,6 @@
 import type { AddressInfo } from "node:net";
 import { hostname } from "node:os";
+import { formatAddress } from "../base/index.ts";
 import type { CallObserver, Observer } from "../base/index.ts";
 import { createHttpGateway, GrpcServer } from "../server/index.ts";
 import type { ClusterControl, HttpGateway, HttpGatewayOptions, Tails } from "../server/index.ts";
@@ -7,7 +8,7 @@ import { http1Protocol, http2Protocol, Mux } from "../transport/index.ts";
 import type { Protocol } from "../transport/index.ts";
 import type { Security } from "./security.ts";
 import type { AgentConfig } from "./settings.ts";
-import { formatAddress, isLoopback, parseAddress } from "./values.ts";
+import { isLoopback, parseAddress } from "./values.ts";
 
 export interface DoorsOptions extends Pick<HttpGatewayOptions, "readiness" | "metrics"> {
   readonly tails: Tails;

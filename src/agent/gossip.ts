@@ -1,6 +1,6 @@
 import { networkInterfaces } from "node:os";
 import * as path from "node:path";
-import { limits, ProglogError, systemClock } from "../base/index.ts";
+import { formatAddress, limits, ProglogError, systemClock } from "../base/index.ts";
 import type { Observer } from "../base/index.ts";
 import type { Address, Tags } from "../gossip/index.ts";
 import { fileSnapshot, Membership } from "../membership/index.ts";
@@ -16,7 +16,7 @@ import {
 import { REPLICA_ROLE, TAG } from "./peer-addresses.ts";
 import { GossipKeyring } from "./gossip-keys.ts";
 import type { AgentConfig } from "./settings.ts";
-import { formatAddress, isLoopback, parseAddress } from "./values.ts";
+import { isLoopback, parseAddress } from "./values.ts";
 
 /** What others are told of this server. */
 export interface ServerFacts {

@@ -1,10 +1,10 @@
-import { limits } from "../base/index.ts";
+import { formatAddress, limits } from "../base/index.ts";
 import type { Observer } from "../base/index.ts";
 import { HealthServer } from "../server/index.ts";
 import type { HealthServerOptions } from "../server/index.ts";
 import { http1Protocol, http2Protocol, Mux } from "../transport/index.ts";
 import type { AgentConfig } from "./settings.ts";
-import { formatAddress, parseAddress } from "./values.ts";
+import { parseAddress } from "./values.ts";
 
 /**
  * The plaintext port for health and metrics. It opens before the log does, which may take minutes, and

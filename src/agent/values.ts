@@ -149,17 +149,12 @@ export interface HostAndPort {
   readonly port: number;
 }
 
-/** `host:port`, an IPv6 host in brackets; undefined for anything else. */
+/** The inverse of `formatAddress`; undefined for anything else. */
 export function parseAddress(given: string): HostAndPort | undefined {
   const match = /^(?:\[([0-9A-Fa-f:.]+)\]|([^\s:[\]/]+)):(\d{1,5})$/.exec(given);
   const host = match?.[1] ?? match?.[2];
   const number = readPort(match?.[3]);
   return host === undefined || number === undefined ? undefined : { host, port: number };
-}
-
-/** The inverse of `parseAddress`. */
-export function formatAddress(host: string, number: number): string {
-  return host.includes(":") ? `[${host}]:${number}` : `${host}:${number}`;
 }
 
 /** Whether only this machine can reach a host, as far as its name tells. */

@@ -9,6 +9,7 @@
  *
  * Left out on purpose: anything with an opinion about logs, networks or files.
  */
+export { formatAddress } from "./address.ts";
 export type * from "./append.ts";
 export * from "./assert.ts";
 export * from "./bytes.ts";

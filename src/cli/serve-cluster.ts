@@ -1,6 +1,7 @@
 import * as path from "node:path";
 import { letHeapGrow, parseAddress, startAgent } from "../agent/index.ts";
 import type { Agent, AgentConfig } from "../agent/index.ts";
+import { formatAddress } from "../base/index.ts";
 import type { ProglogError } from "../base/index.ts";
 import type { Context } from "./run.ts";
 import { aborted, endedInOrder } from "./serve.ts";
@@ -59,7 +60,7 @@ function oneOf(
     ...config,
     nodeName: devName(at),
     dataDir: path.join(config.dataDir, devName(at)),
-    bindAddr: `${host.includes(":") ? `[${host}]` : host}:${shifted(port)}`,
+    bindAddr: formatAddress(host, shifted(port)),
     rpcPort: shifted(config.rpcPort),
     httpPort: httpPort === "auto" ? httpPort : shifted(httpPort),
     bootstrap: at === 0,

@@ -1,5 +1,5 @@
 import { isIP } from "node:net";
-import { limits, ProglogError } from "../base/index.ts";
+import { formatAddress, limits, ProglogError } from "../base/index.ts";
 
 /** Where a server listens. */
 export interface HostPort {
@@ -57,5 +57,5 @@ export function parseHostPort(text: string): HostPort | undefined {
 }
 
 export function formatHostPort({ host, port }: HostPort): string {
-  return host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;
+  return formatAddress(host, port);
 }

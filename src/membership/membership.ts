@@ -1,5 +1,6 @@
 import {
   assert,
+  formatAddress,
   labelsBy,
   limits,
   ProglogError,
@@ -452,7 +453,6 @@ export class Membership implements AsyncDisposable {
   }
 
   #addressOf({ ip, port }: Address): string {
-    const host = this.#addresses.format(ip);
-    return host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;
+    return formatAddress(this.#addresses.format(ip), port);
   }
 }

@@ -1,4 +1,5 @@
 import type { IncomingMessage } from "node:http";
+import { formatAddress } from "../base/index.ts";
 import type { CallFacts } from "../base/index.ts";
 
 /** What a request says of itself. */
@@ -10,9 +11,7 @@ export class RequestFacts implements CallFacts {
     this.#request = request;
     // A socket that was closed does not know any more.
     const { remoteAddress = "", remotePort = 0 } = request.socket;
-    this.#peer = remoteAddress.includes(":")
-      ? `[${remoteAddress}]:${remotePort}`
-      : `${remoteAddress}:${remotePort}`;
+    this.#peer = formatAddress(remoteAddress, remotePort);
   }
 
   peer(): string {

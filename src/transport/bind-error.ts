@@ -1,4 +1,4 @@
-import { ProglogError } from "../base/index.ts";
+import { formatAddress, ProglogError } from "../base/index.ts";
 import { formatIp } from "./gossip-address.ts";
 
 /** Why an address cannot be listened on; `what` wants it. */
@@ -9,8 +9,7 @@ export function bindError(
   cause: unknown,
 ): ProglogError {
   const { code, message } = cause as NodeJS.ErrnoException;
-  const host = formatIp(ip);
-  const address = host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;
+  const address = formatAddress(formatIp(ip), port);
   const details = { address };
   if (code === "EADDRINUSE") {
     const sentence = `${address} is already in use (${what})`;

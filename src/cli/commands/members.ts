@@ -1,7 +1,7 @@
 import type { Command } from "commander";
 import { IpcClient, parseAddress } from "../../agent/index.ts";
 import type { IpcMember } from "../../agent/index.ts";
-import { ProglogError } from "../../base/index.ts";
+import { formatAddress, ProglogError } from "../../base/index.ts";
 import { timeoutOption } from "../client-options.ts";
 import type { CommonOptions, Context, Run } from "../run.ts";
 import { table } from "../table.ts";
@@ -80,7 +80,7 @@ async function connectTo({ env }: Context, options: MembersOptions): Promise<Ipc
 }
 
 function addressOf({ host, port }: IpcMember): string {
-  return host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;
+  return formatAddress(host, port);
 }
 
 function row(member: IpcMember): string[] {
