@@ -101,7 +101,7 @@ export class Links implements AsyncDisposable {
 
   /** Ends the connections that a replica has dialled. */
   cut(replicaId: number): void {
-    this.#listener.cut(replicaId);
+    this.#listener.cut(({ from }) => from.replicaId === replicaId);
   }
 
   /** From now on what comes in is heard. */
@@ -153,9 +153,11 @@ export class Links implements AsyncDisposable {
     }
     const whenFree = this.#handler?.whenFree;
     if (whenFree === undefined || !isFromLeader(message)) return;
-    return whenFree(() => this.join(hello.from.clusterId)).then(
-      (hasJoined) => {
-        if (hasJoined) this.#replica?.receive(message);
+    const { clusterId } = hello.from;
+    return whenFree(() => this.join(clusterId)).then(
+      () => {
+        // Leaders of two clusters may speak to us at once: the first one has us.
+        if (this.#directory.meta.clusterId === clusterId) this.#replica?.receive(message);
       },
       (error: unknown) => this.#options.onFailure(ProglogError.from(error, "STORAGE_FAILED")),
     );
@@ -165,6 +167,8 @@ export class Links implements AsyncDisposable {
     await this.#directory.joinCluster(clusterId);
     // They were dialled by a server without a cluster, to which nothing about a log is said.
     this.#links.renewLearned();
+    // They were let in by one: any cluster was as good as another then.
+    this.#listener.cut(({ from }) => from.clusterId !== "" && from.clusterId !== clusterId);
     this.#options.observer.log("info", "cluster.joined", { cluster_id: clusterId });
   }
 

@@ -80,10 +80,10 @@ export class PeerListener<
     this.#take(socket, reason);
   }
 
-  /** Ends the connections of one replica; it may dial again. */
-  cut(replicaId: number): void {
+  /** Ends the connections of those who are meant, by what they said in their hello; they may dial again. */
+  cut(isMeant: (hello: Hello) => boolean): void {
     for (const connection of this.#connections.keys()) {
-      if (connection.hello?.from.replicaId === replicaId) connection.cut("cut here");
+      if (connection.hello !== undefined && isMeant(connection.hello)) connection.cut("cut here");
     }
   }
 

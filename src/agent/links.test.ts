@@ -1,0 +1,82 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { silentObserver } from "../base/index.ts";
+import type { DataDirectory } from "../log/index.ts";
+import type { PeerMessage, Replica } from "../replica/index.ts";
+import { Mux } from "../transport/index.ts";
+import { PeerServer, until } from "../transport/testing/peer-server.ts";
+import { Links } from "./links.ts";
+import { PeerAddresses } from "./peer-addresses.ts";
+import type { Security } from "./security.ts";
+
+const CLUSTER_X = "00".repeat(16);
+const CLUSTER_Y = "11".repeat(16);
+
+test("leaders of two clusters speak to a server without one: it hears the first, and never the other", async (t) => {
+  const own = { clusterName: "proglog", name: "c", replicaId: 3 };
+  const directory = { meta: { ...own, clusterId: "" } };
+  let joined: (() => void) | undefined;
+  const failures: unknown[] = [];
+  const links = new Links({
+    directory: {
+      ...directory,
+      get meta() {
+        return directory.meta;
+      },
+      joinCluster: async (clusterId: string) => {
+        assert.equal(directory.meta.clusterId, "");
+        await new Promise<void>((resolve) => (joined = resolve));
+        directory.meta = { ...own, clusterId };
+      },
+    } as unknown as DataDirectory,
+    log: "default",
+    security: { context: undefined } as unknown as Security,
+    addresses: new PeerAddresses(),
+    observer: silentObserver,
+    onFailure: (error) => void failures.push(error),
+  });
+  const received: PeerMessage[] = [];
+  links.begin(
+    {
+      status: { damaged: false },
+      receive: (message: PeerMessage) => void received.push(message),
+      unreachable: () => undefined,
+    } as unknown as Replica,
+    {
+      answered: () => undefined,
+      refuses: () => undefined,
+      whenFree: async (join) => {
+        await join();
+        return true;
+      },
+    },
+  );
+  const protocols = [links.protocol];
+  const mux = await Mux.listen({ host: "127.0.0.1", port: 0, protocols });
+  t.after(() => Promise.all([mux.close(), links.close()]));
+  const ports = new Map([["c", mux.address.port]]);
+  const leaders = [CLUSTER_X, CLUSTER_Y].map(
+    (clusterId, at) =>
+      new PeerServer(ports, { name: "ab".charAt(at), replicaId: at + 1, identity: { clusterId } }),
+  );
+  t.after(() => Promise.all(leaders.map((leader) => leader.close())));
+  const [first, second] = leaders as [PeerServer, PeerServer];
+  const server = { options: own } as unknown as PeerServer;
+  await Promise.all(leaders.map((leader) => leader.connected(server)));
+
+  first.heartbeat(server, 1);
+  await until(() => joined !== undefined);
+  second.heartbeat(server, 2);
+  second.append(server, []);
+  await new Promise((resolve) => setTimeout(resolve, 50));
+  joined?.();
+  await until(() => second.answers.some(({ kind }) => kind === "refused"));
+  first.heartbeat(server, 3);
+  await until(() => received.length === 2);
+  assert.deepEqual(
+    received.map(({ from }) => from),
+    [1, 1],
+  );
+  assert.equal(directory.meta.clusterId, CLUSTER_X);
+  assert.deepEqual(failures, []);
+});
