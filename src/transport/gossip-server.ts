@@ -21,7 +21,9 @@ interface Served {
   readonly socket: Socket;
   /** What is held of a message that is not whole. */
   heldBytes: number;
+  /** Its message is there, and is answered whoever else comes. */
   isWhole: boolean;
+  readonly letGo: () => void;
   readonly refuse: (what: string, text: string) => void;
 }
 
@@ -69,12 +71,14 @@ export class GossipServer {
     for (const { socket } of this.#served.values()) socket.destroy();
   }
 
-  /** Of those whose message is not whole. False: all are. */
+  /** Of those whose message is not whole, or was refused. False: all are to be answered. */
   #dropOldest(): boolean {
-    for (const [stream, { socket, isWhole }] of this.#served) {
+    for (const [stream, { socket, isWhole, letGo }] of this.#served) {
       if (isWhole) continue;
       const from = socket.remoteAddress ?? "";
       this.#parts.complaints.add("gossip.stream-dropped", "stream_limit", from);
+      // Now: until it is closed others would have to make room for what it held.
+      letGo();
       this.#served.delete(stream);
       socket.destroy();
       return true;
@@ -100,7 +104,6 @@ export class GossipServer {
       served.heldBytes = bytes;
     };
     const letGo = (): void => {
-      served.isWhole = true;
       reader = undefined;
       hold(0);
     };
@@ -109,11 +112,11 @@ export class GossipServer {
       complaints.add("gossip.stream-dropped", what, from);
       this.#end(socket, { kind: "error", text });
     };
-    const served: Served = { socket, heldBytes: 0, isWhole: false, refuse };
+    const served: Served = { socket, heldBytes: 0, isWhole: false, letGo, refuse };
     this.#served.set(stream, served);
     socket.on("data", (chunk) => {
       // Of what follows a message nothing is meant for us.
-      if (reader === undefined || !this.#served.has(stream)) return;
+      if (reader === undefined) return;
       const verdict = reader.push(chunk);
       if (verdict === "more") {
         hold(reader.heldBytes);
@@ -125,13 +128,14 @@ export class GossipServer {
         return;
       }
       letGo();
+      served.isWhole = true;
       const ip = parseIp(from);
       const port = socket.remotePort ?? 0;
       if (ip === undefined) socket.destroy();
       else onInput({ kind: "stream", stream, from: { ip, port }, message: verdict });
     });
     socket.on("end", () => {
-      if (!served.isWhole) socket.destroy();
+      if (reader !== undefined) socket.destroy();
     });
     socket.on("close", () => {
       letGo();

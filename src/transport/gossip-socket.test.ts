@@ -99,6 +99,27 @@ describe("a gossip socket", () => {
     for (const stream of silent) stream.destroy();
   });
 
+  test("beyond the limit one that was refused and does not close goes as well", async () => {
+    const { observer, dropped } = dropping();
+    await using socket = await GossipSocket.open({ host: "127.0.0.1", port: 0, observer });
+    socket.start((input) => {
+      if (input.kind === "stream") socket.reply({ stream: input.stream, message: ping });
+    });
+    const { port } = socket.address;
+    const refused: Socket[] = [];
+    for (let i = 0; i < limits.gossipServedStreamsMax; i++) {
+      const stream = connect({ host: "127.0.0.1", port, allowHalfOpen: true });
+      stream.write(Buffer.from("GET / HTTP/1.1\r\n\r\n"));
+      await once(stream, "data");
+      refused.push(stream);
+    }
+    const late = dial(socket);
+    late.write(encodeStream(ping, none));
+    assert.deepEqual(await answer(late), ping);
+    assert.equal(dropped.at(-1), "stream_limit");
+    for (const stream of refused) stream.destroy();
+  });
+
   test("when streams hold too much together, who holds most goes, and the others are answered", async () => {
     const { observer, dropped } = dropping();
     await using socket = await GossipSocket.open({ host: "127.0.0.1", port: 0, observer });
