@@ -162,6 +162,25 @@ describe("servers that expect each other", () => {
     await Promise.all(machines.map(stop));
   });
 
+  test("who was let into a cluster while it asked the others proposes none", async () => {
+    const machines = machinesOf(2);
+    see(machines, { a: "b" });
+    const world = { random: seededRandom(1), expect: 2, lossIn: 0, killIn: 0 };
+    const [a, b] = machines as [Machine, Machine];
+    await start(b, machines, world);
+    const ask = b.handlers.get("bootstrapAsk") ?? assert.fail("it answers");
+    b.handlers.set("bootstrapAsk", (payload, caller) => {
+      a.clusterId = "of its leader";
+      return ask(payload, caller);
+    });
+    await start(a, machines, world);
+    await until(() => a.clusterId !== "");
+    for (let turns = 0; turns < 300; turns++) await turn();
+    assert.equal(a.file, undefined);
+    assert.equal(b.file, undefined);
+    await Promise.all(machines.map(stop));
+  });
+
   for (let seed = 1; seed <= 40; seed++) {
     test(`five, expect 3, split views, losses and kills: one cluster id (seed ${seed})`, async () => {
       const machines = machinesOf(5);

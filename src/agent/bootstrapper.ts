@@ -133,10 +133,13 @@ export class Bootstrapper {
 
   async #look(): Promise<void> {
     const { own, expect, seen } = this.#parts;
-    const others = await Promise.all(seen().map((member) => this.#ask(member)));
-    // Who cannot be asked may have a cluster.
-    const silent = seen().length - others.filter((other) => other !== undefined).length;
-    const known = others.filter((other) => other !== undefined);
+    const asked = seen();
+    const answers = await Promise.all(asked.map((member) => this.#ask(member)));
+    const known = answers.filter((answer) => answer !== undefined);
+    const answered = new Set(known.map(({ member }) => member.replicaId));
+    // Who cannot be asked, or was not yet, may have a cluster.
+    const open = new Set([...asked, ...seen()].map(({ replicaId }) => replicaId));
+    const silent = [...open].filter((replicaId) => !answered.has(replicaId)).length;
     const plan = planBootstrap({ member: own, expect, hasState: false }, known);
     if (plan.kind === "wait") this.#tell(plan.reason);
     else if (silent > 0) this.#tell(`${silent} servers are seen, and do not answer`);
@@ -148,10 +151,11 @@ export class Bootstrapper {
     const { own, observer } = this.#parts;
     const clusterId = newClusterId(this.#random);
     const proposal: Proposal = { clusterId, proposer: own, members };
-    const isBound = await this.#change((state) =>
-      state.kind === "idle" ? { kind: "proposed", proposal } : state,
+    // While others were asked, a leader may have let this server in.
+    const bound = await this.#change((state) =>
+      state.kind === "idle" && !this.#parts.hasState() ? { kind: "proposed", proposal } : state,
     );
-    if (isBound.kind !== "proposed") return;
+    if (bound.kind !== "proposed") return;
     const asked = members.filter(({ replicaId }) => replicaId !== own.replicaId);
     const answers = await Promise.all(asked.map((member) => this.#askGrant(member, proposal)));
     const isAgreed = answers.every(Boolean);
