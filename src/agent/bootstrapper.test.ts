@@ -18,6 +18,9 @@ class Machine {
   handlers = new Map<string, Handler>();
   process: Bootstrapper | undefined;
   life = 0;
+  /** Its identity cannot be written any more. */
+  isBroken = false;
+  readonly failures: string[] = [];
   /** Whom gossip shows to it. */
   view: readonly Machine[] = [];
 
@@ -98,12 +101,13 @@ async function start(machine: Machine, machines: readonly Machine[], world: Worl
     },
     adopt: (proposal: Proposal) => {
       if (!isAlive()) return Promise.resolve();
+      if (machine.isBroken) return Promise.reject(new ProglogError("STORAGE_FAILED", "EIO"));
       assert.ok(machine.clusterId === "" || machine.clusterId === proposal.clusterId);
       machine.clusterId = proposal.clusterId;
       machine.members = proposal.members.map(({ name }) => name);
       return Promise.resolve();
     },
-    onFailure: () => undefined,
+    onFailure: ({ code }) => void machine.failures.push(code),
   });
   const opened = await opening.catch((error: unknown) => {
     // Killed while it started.
@@ -178,6 +182,22 @@ describe("servers that expect each other", () => {
     for (let turns = 0; turns < 300; turns++) await turn();
     assert.equal(a.file, undefined);
     assert.equal(b.file, undefined);
+    await Promise.all(machines.map(stop));
+  });
+
+  test("one whose disk fails when it hears that the cluster is made says so", async () => {
+    const machines = machinesOf(2);
+    see(machines, { a: "b" });
+    const world = { random: seededRandom(1), expect: 2, lossIn: 0, killIn: 0 };
+    const [a, b] = machines as [Machine, Machine];
+    b.isBroken = true;
+    await start(b, machines, world);
+    await start(a, machines, world);
+    // It is told, and does not ask.
+    a.handlers.delete("bootstrapOutcome");
+    await until(() => a.clusterId !== "" && b.failures.length > 0);
+    assert.deepEqual(b.failures, ["STORAGE_FAILED"]);
+    assert.equal(b.clusterId, "");
     await Promise.all(machines.map(stop));
   });
 

@@ -103,6 +103,7 @@ export class Bootstrapper {
     this.#ended.abort();
     await this.#running;
     await this.#turn;
+    await this.#adopting?.catch(() => undefined);
   }
 
   async #run(): Promise<void> {
@@ -239,7 +240,7 @@ export class Bootstrapper {
   }
 
   #adopt(proposal: Proposal): Promise<void> {
-    this.#adopting ??= this.#parts.adopt(proposal);
+    this.#adopting ??= this.#parts.adopt(proposal).catch((error: unknown) => this.#failed(error));
     return this.#adopting;
   }
 
@@ -259,11 +260,15 @@ export class Bootstrapper {
       await this.#parts.store.save(encodeBootstrap(state));
     } catch (error) {
       // What this server is bound by after its next start is not known: it may say nothing more.
-      this.#ended.abort();
-      this.#parts.onFailure(ProglogError.from(error, "STORAGE_FAILED"));
-      throw error;
+      this.#failed(error);
     }
     this.#state = state;
+  }
+
+  #failed(error: unknown): never {
+    this.#ended.abort();
+    this.#parts.onFailure(ProglogError.from(error, "STORAGE_FAILED"));
+    throw error;
   }
 
   /** Once, until it is something else. */
