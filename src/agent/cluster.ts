@@ -1,4 +1,3 @@
-import { membersOf } from "../base/index.ts";
 import type { Observer, ProglogError } from "../base/index.ts";
 import type { DataDirectory } from "../log/index.ts";
 import type { Membership } from "../membership/index.ts";
@@ -137,12 +136,6 @@ export class Cluster {
   /** For whoever looks at the metrics. */
   collect(): void {
     this.#metrics.collect();
-  }
-
-  /** The only one who takes part. */
-  get isAlone(): boolean {
-    const members = membersOf(this.replica.status.configuration);
-    return members.length === 1 && members[0]?.replicaId === this.#replicaId;
   }
 
   /**
