@@ -201,6 +201,22 @@ describe("servers that expect each other", () => {
     await Promise.all(machines.map(stop));
   });
 
+  test("what the replica agreed to that was in this directory before binds nobody", async () => {
+    const machines = machinesOf(2);
+    see(machines, { a: "b" });
+    const world = { random: seededRandom(1), expect: 2, lossIn: 0, killIn: 0 };
+    await Promise.all(machines.map((machine) => start(machine, machines, world)));
+    await until(() => machines.every(({ clusterId }) => clusterId !== ""));
+    const { file } = machines[1] ?? assert.fail("it is there");
+    await Promise.all(machines.map(stop));
+    const next = new Machine("b", 7);
+    next.file = file;
+    await start(next, [next], world);
+    assert.equal(next.clusterId, "");
+    assert.notEqual(next.file, file);
+    await stop(next);
+  });
+
   for (let seed = 1; seed <= 40; seed++) {
     test(`five, expect 3, split views, losses and kills: one cluster id (seed ${seed})`, async () => {
       const machines = machinesOf(5);

@@ -68,8 +68,11 @@ export class Bootstrapper {
     const bytes = await parts.store.load();
     if (bytes !== undefined) bootstrapper.#state = decodeBootstrapState(bytes);
     const state = bootstrapper.#state;
-    if (state.kind === "proposed") await bootstrapper.#save(IDLE);
-    if (state.kind === "committed") await bootstrapper.#adopt(state.proposal);
+    // A directory whose log was removed may still hold the word of the replica that was there before:
+    // this one takes no part in what that one agreed to.
+    const isOwn = state.kind === "idle" || isNamed(parts.own, state.proposal);
+    if (state.kind === "proposed" || !isOwn) await bootstrapper.#save(IDLE);
+    else if (state.kind === "committed") await bootstrapper.#adopt(state.proposal);
     bootstrapper.#answer();
     return bootstrapper;
   }
@@ -287,4 +290,8 @@ function decodeOutcome(payload: Uint8Array): { clusterId: string; outcome: Outco
   const bytes = Buffer.from(payload);
   const outcome = OUTCOMES[bytes[16] ?? 0] ?? "open";
   return { clusterId: bytes.subarray(0, 16).toString("hex"), outcome };
+}
+
+function isNamed({ replicaId }: ConfigurationMember, { members }: Proposal): boolean {
+  return members.some((member) => member.replicaId === replicaId);
 }
