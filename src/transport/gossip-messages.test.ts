@@ -161,6 +161,19 @@ describe("messages written and read", () => {
     );
   });
 
+  test("a tag may have any name, also one that objects have by themselves", () => {
+    const address = { ip: Uint8Array.of(127, 0, 0, 1), port: 7946 };
+    const named = Object.fromEntries([
+      ["__proto__", "a"],
+      ["constructor", "b"],
+    ]);
+    const versions = Uint8Array.of(0, 0, 0, 0, 0, 0);
+    const member = { name: "x", address, tags: named, status: "alive", versions } as const;
+    const read = decodeSerf(encodeSerf({ kind: "conflict-response", member }));
+    assert.ok(read?.kind === "conflict-response" && read.member !== null);
+    assert.deepEqual(Object.entries(read.member.tags).sort(), Object.entries(named).sort());
+  });
+
   test("of Serf, as a payload", () => {
     fc.assert(
       fc.property(serfMessage, (message) => {

@@ -232,16 +232,25 @@ function decodeConflict(fields: Fields): ConflictResponse | undefined {
   const source = sourceOf(fields, "Addr", "Port", name);
   const status = STATUSES[fields.uint("Status", STATUSES.length)];
   if (source === undefined || status === undefined) return undefined;
-  const tags: Record<string, string> = {};
-  for (const [key, value] of fields.map("Tags")) {
-    tags[key] = (value instanceof Uint8Array ? textOf(value) : undefined) ?? "";
-  }
+  const tags = [...fields.map("Tags")].map(([tag, value]): [string, string] => [
+    tag,
+    (value instanceof Uint8Array ? textOf(value) : undefined) ?? "",
+  ]);
   const versions = ["ProtocolMin", "ProtocolMax", "ProtocolCur"]
     .concat(["DelegateMin", "DelegateMax", "DelegateCur"])
     .map((field) => fields.uint(field, 0xff));
   const address = { ip: source.ip, port: source.port };
-  const member = { name, address, tags, status, versions: Uint8Array.from(versions) };
-  return { kind: "conflict-response", member };
+  return {
+    kind: "conflict-response",
+    member: {
+      name,
+      address,
+      // An assignment would lose a tag that is named `__proto__`.
+      tags: Object.fromEntries(tags),
+      status,
+      versions: Uint8Array.from(versions),
+    },
+  };
 }
 
 function sourceOf(

@@ -79,7 +79,12 @@ function filterOf(body: Fields): (member: Member) => boolean {
   return (member) =>
     (name === "" || matches(name, member.name)) &&
     (status === "" || matches(status, member.status)) &&
-    tags.every(([tag, expression]) => matches(expression, member.tags[tag] ?? ""));
+    tags.every(([tag, expression]) => matches(expression, tagOf(member, tag)));
+}
+
+/** What a member does not have counts as empty; so do names such as `constructor`. */
+function tagOf({ tags }: Member, tag: string): string {
+  return Object.hasOwn(tags, tag) ? (tags[tag] ?? "") : "";
 }
 
 function matches(expression: string, text: string): boolean {
