@@ -1,6 +1,8 @@
 /** The browser's client against a real server, with Node's `fetch` in place of a browser's. */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
+import { HttpServer } from "../../test/support/http-call.ts";
+import { MemoryCommitLog } from "../../test/support/memory-commit-log.ts";
 import type { ProglogError } from "../base/index.ts";
 import { startTestServer, type TestServer } from "../testing/index.ts";
 import { fromBase64, toBase64 } from "./base64.ts";
@@ -138,7 +140,51 @@ describe("streams of a page", () => {
       await assert.rejects(read({ from: 9, follow: true, signal: AbortSignal.timeout(20) }), {
         code: "DEADLINE_EXCEEDED",
       });
+      assert.equal(await read({ from: 4 }), "");
+      await assert.rejects(read({ from: 5 }), (error: ProglogError) => {
+        assert.equal(error.code, "OFFSET_OUT_OF_RANGE");
+        assert.deepEqual({ ...error.details }, { offset: "5", lowest: "0", next: "4" });
+        return true;
+      });
     }));
+
+  test("a server that is behind is waited for, as far as the page knows", async () => {
+    const leader = new MemoryCommitLog();
+    const asked: string[] = [];
+    await using server = await HttpServer.start({}, leader);
+    const log = connect(`http://127.0.0.1:${server.port}`, {
+      fetch: async (input, init) => {
+        const { pathname, search } = new URL(input instanceof Request ? input.url : input);
+        asked.push(pathname + search);
+        // As a follower tells it that has not heard of the last records.
+        if (pathname === "/v1/offsets") return Response.json({ lowest: 0, next: 1 });
+        return fetch(input, init);
+      },
+    });
+    const read = async (options: Parameters<HttpLog["records"]>[0]): Promise<string> => {
+      let all = "";
+      for await (const { value } of log.records(options)) all += textOf(value);
+      return all;
+    };
+    for (const value of ["0", "1", "2"]) await leader.append({ value: Buffer.from(value) });
+    assert.equal(await read({ from: 2 }), "2", "appended by somebody else");
+    assert.equal(await read({ minOffset: 1 }), "01");
+    assert.equal(textOf((await log.read(1, { minOffset: 2 })).value), "1");
+    await log.produceAll([{ value: "3" }, { value: "4" }]);
+    assert.equal(await read({}), "01234", "what this page appended is there");
+    await log.read(0);
+    assert.deepEqual(
+      asked.filter((path) => path.startsWith("/v1/records?")),
+      [
+        "/v1/records?offset=9007199254740991&limit=1",
+        "/v1/records?offset=2&follow=true&limit=1",
+        "/v1/records?offset=0&follow=true&limit=2&min_offset=1",
+        "/v1/records?offset=1&limit=1&min_offset=2",
+        "/v1/records?offset=0&follow=true&limit=5&min_offset=4",
+        "/v1/records?offset=0&limit=1&min_offset=4",
+      ],
+    );
+  });
 
   test("follow, and go on after every break where they were", () =>
     withServer(async (log, server) => {

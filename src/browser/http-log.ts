@@ -1,4 +1,4 @@
-import { limits, ProglogError } from "../base/index.ts";
+import { type ErrorDetails, limits, ProglogError } from "../base/index.ts";
 import { readEvents } from "./event-stream.ts";
 import { errorOfBody, errorOfFetch, errorOfResponse } from "./http-error.ts";
 import {
@@ -28,7 +28,15 @@ export interface SignalOptions {
 /** An offset, the first or the next record of the log, or the first one appended at or after a time. */
 export type Position = number | "start" | "end" | Date;
 
-export interface RecordsOptions extends SignalOptions {
+export interface ReadOptions extends SignalOptions {
+  /**
+   * Wait until the server has the record at this offset. Without it: what was appended through this
+   * `HttpLog`. A page that was told of a record by somebody else says so here.
+   */
+  readonly minOffset?: number | undefined;
+}
+
+export interface RecordsOptions extends ReadOptions {
   /** Default: the start. */
   readonly from?: Position | undefined;
   /** Go on with new records as they come. Default: end where the log ends at the call. */
@@ -65,6 +73,12 @@ export interface ServerListings {
   readonly servers: readonly ServerListing[];
 }
 
+/** What is read: from an offset on, to where the log ends. */
+interface Range {
+  readonly start: number;
+  readonly logEnd: number;
+}
+
 /** A log that grows is not what it was a moment ago. */
 const NOT_CACHED = { cache: "no-store" };
 
@@ -79,6 +93,8 @@ export class HttpLog {
   readonly #fetch: typeof globalThis.fetch;
   readonly #attemptsMax: number;
   readonly #credentials: BrowserOptions["credentials"];
+  /** One past the highest offset that was acknowledged here: the server that was asked may be behind. */
+  #ownNext = 0;
 
   /** @private Use `connect`. */
   constructor(url: string, options: BrowserOptions) {
@@ -112,15 +128,12 @@ export class HttpLog {
   }
 
   /** The record at one offset. `OFFSET_OUT_OF_RANGE` where there is none. */
-  read(offset: number, { signal }: SignalOptions = {}): Promise<HttpRecord> {
-    return this.#get(`/v1/records?offset=${offset}&limit=1`, signal, async (response) => {
+  read(offset: number, options: ReadOptions = {}): Promise<HttpRecord> {
+    const path = `/v1/records?offset=${offset}&limit=1${this.#minOffset(options)}`;
+    return this.#get(path, options.signal, async (response) => {
       const text = await response.text();
       if (text !== "") return recordOf(parseJson(text));
-      throw new ProglogError(
-        "OFFSET_OUT_OF_RANGE",
-        `The requested offset is outside of the log: ${offset}`,
-        { details: { offset: String(offset) } },
-      );
+      throw outOfRange(offset, {});
     });
   }
 
@@ -133,7 +146,7 @@ export class HttpLog {
     let next = range.start;
     while (next < end) {
       try {
-        for await (const record of this.#events(next, end, signal)) {
+        for await (const record of this.#events(next, end, options)) {
           if (record.offset !== next) {
             const message = `the server sent offset ${record.offset} instead of ${next}`;
             throw new ProglogError("INTERNAL", message);
@@ -182,14 +195,14 @@ export class HttpLog {
   async *#events(
     from: number,
     end: number,
-    signal: AbortSignal | undefined,
+    options: ReadOptions,
   ): AsyncGenerator<HttpRecord, void, undefined> {
     const limit = Number.isFinite(end) ? `&limit=${end - from}` : "";
     const headers = { accept: "text/event-stream" };
     const response = await this.#request(
-      `/v1/records?offset=${from}&follow=true${limit}`,
+      `/v1/records?offset=${from}&follow=true${limit}${this.#minOffset(options)}`,
       { headers },
-      signal,
+      options.signal,
     );
     if (response.body === null) return;
     for await (const { event, data } of readEvents(response.body)) {
@@ -199,15 +212,42 @@ export class HttpLog {
     }
   }
 
-  async #resolve({ from = "start", signal }: RecordsOptions): Promise<{
-    readonly start: number;
-    readonly logEnd: number;
-  }> {
+  /** From words to offsets; asks the server only when that is needed. */
+  async #resolve(options: RecordsOptions): Promise<Range> {
+    const { from = "start", follow = false, minOffset = -1, signal } = options;
+    if (typeof from === "number" && follow) return { start: from, logEnd: Infinity };
     const timestampMs = from instanceof Date ? from.getTime() : undefined;
     const { lowest, next, atTimestamp } = await this.offsets({ timestampMs, signal });
-    if (typeof from === "number") return { start: from, logEnd: next };
-    const start = from === "start" ? lowest : from === "end" ? next : (atTimestamp ?? next);
-    return { start, logEnd: next };
+    let logEnd = Math.max(next, this.#ownNext, minOffset + 1);
+    if (typeof from !== "number") {
+      const start =
+        from === "start" ? lowest : ((from === "end" ? undefined : atTimestamp) ?? logEnd);
+      return { start, logEnd };
+    }
+    if (from > logEnd) logEnd = Math.max(logEnd, await this.#provenEnd(signal));
+    if (from > logEnd) throw outOfRange(from, { lowest: String(lowest), next: String(logEnd) });
+    return { start: from, logEnd };
+  }
+
+  /**
+   * One past the last record that was acknowledged to anyone before this. A server says that a record is
+   * beyond the end only after it has asked the leader, so it is asked for one that cannot be.
+   */
+  async #provenEnd(signal: AbortSignal | undefined): Promise<number> {
+    try {
+      await this.read(Number.MAX_SAFE_INTEGER, { signal });
+    } catch (error) {
+      const { code, details } = ProglogError.from(error);
+      if (code === "OFFSET_OUT_OF_RANGE") return Number(details["next"]);
+      throw error;
+    }
+    throw new ProglogError("INTERNAL", "the server has a record where there can be none");
+  }
+
+  /** A parameter of the request, or nothing. */
+  #minOffset({ minOffset }: ReadOptions): string {
+    const offset = minOffset ?? this.#ownNext - 1;
+    return offset < 0 ? "" : `&min_offset=${offset}`;
   }
 
   async #append(body: string, signal: AbortSignal | undefined): Promise<readonly number[]> {
@@ -218,6 +258,7 @@ export class HttpLog {
         const response = await this.#request("/v1/records", init, signal);
         const { offsets } = await bodyOf(response);
         if (!Array.isArray(offsets)) throw unreadable();
+        for (const offset of offsets) this.#ownNext = Math.max(this.#ownNext, Number(offset) + 1);
         return offsets as readonly number[];
       } catch (caught) {
         const error = errorOfFetch(caught, signal);
@@ -256,6 +297,13 @@ export class HttpLog {
     if (!response.ok) throw await errorOfResponse(response);
     return response;
   }
+}
+
+function outOfRange(offset: number, details: ErrorDetails): ProglogError {
+  const message = `The requested offset is outside of the log: ${offset}`;
+  return new ProglogError("OFFSET_OUT_OF_RANGE", message, {
+    details: { offset: String(offset), ...details },
+  });
 }
 
 async function bodyOf(response: Response): Promise<Readonly<Record<string, unknown>>> {

@@ -32,6 +32,7 @@ export {
   type Offsets,
   type Position,
   type ProduceAnswer,
+  type ReadOptions,
   type RecordsOptions,
   type ServerListing,
   type ServerListings,

@@ -6,7 +6,7 @@ import { test } from "node:test";
 import { pathToFileURL } from "node:url";
 import { decodeConsumeRequest } from "../api/index.ts";
 import { type ErrorCode, limits, ProglogError } from "../base/index.ts";
-import { type Client, connect, type ConnectOptions } from "./index.ts";
+import { type Client, connect, type ConnectOptions, type RecordsOptions } from "./index.ts";
 import { FakeLogServer } from "./testing/fake-log-server.ts";
 
 const FAST = { attemptsMax: 3, delayMsMin: 1, delayMsMax: 5 };
@@ -123,6 +123,27 @@ test("a client reads what it wrote, whichever server it asks", () =>
         [1, false],
       ],
     );
+  }));
+
+test("where the log ends is not said by a server that is behind", () =>
+  withServer(async (server, client) => {
+    server.add("0", "1", "2");
+    const read = async (options: RecordsOptions): Promise<string> => {
+      let all = "";
+      for await (const { value } of client.records(options)) all += text(value);
+      return all;
+    };
+    // As a follower tells it that has not heard of the last records.
+    server.nextTold = 1;
+    assert.equal(await read({}), "0");
+    assert.equal(await read({ minOffset: 1 }), "01");
+    assert.equal(await read({ from: 2 }), "2", "appended by somebody else");
+    assert.equal(await read({ consistency: "linearizable" }), "012");
+    assert.equal(await read({ from: 3 }), "", "the end");
+    await assert.rejects(read({ from: 4 }), (error: ProglogError) => {
+      assert.deepEqual({ ...error.details }, { offset: "4", lowest: "0", highest: "2", next: "3" });
+      return refused("OFFSET_OUT_OF_RANGE", false)(error);
+    });
   }));
 
 test("a call ends by its signal or its time", () =>

@@ -14,7 +14,7 @@ import {
   type Offsets,
   type ServerListings,
 } from "../api/index.ts";
-import { checkRecord, limits, type ProglogError, type RecordInput } from "../base/index.ts";
+import { checkRecord, limits, ProglogError, type RecordInput } from "../base/index.ts";
 import { type Codec, json, type JsonValue } from "./codec.ts";
 import { type CallOptions, Connection } from "./connection.ts";
 import type { ClientTls } from "./credentials.ts";
@@ -180,15 +180,35 @@ export class Client implements AsyncDisposable {
     const timestampMs = from instanceof Date ? from.getTime() : undefined;
     const { lowest, next, atTimestamp } = await this.offsets({ ...options, timestampMs });
     // A server that is behind does not know yet what it acknowledged to us elsewhere.
-    const logEnd = Math.max(next, this.#ownNext);
+    let logEnd = Math.max(next, this.#ownNext, (options.minOffset ?? -1) + 1);
+    // Nor what it acknowledged to others, which is asked about where it matters.
+    const isShort = typeof from === "number" && from > logEnd;
+    if (isShort || options.consistency === "linearizable") {
+      logEnd = Math.max(logEnd, await this.#provenEnd(options));
+    }
     let start: number;
     if (typeof from === "number") start = from;
     else if (from === "start") start = lowest;
     else start = (from === "end" ? undefined : atTimestamp) ?? logEnd;
     if (start > logEnd || start < lowest) {
-      throw offsetOutOfRange(start, { lowestOffset: lowest, highWatermark: next });
+      throw offsetOutOfRange(start, { lowestOffset: lowest, highWatermark: logEnd });
     }
     return this.#range(options, start, Math.min(start + limit, follow ? Infinity : logEnd));
+  }
+
+  /**
+   * One past the last record that was acknowledged to anyone before this. A server says that a record is
+   * beyond the end only after it has asked the leader, so it is asked for one that cannot be.
+   */
+  async #provenEnd({ signal }: CallOptions): Promise<number> {
+    try {
+      await this.read(Number.MAX_SAFE_INTEGER, { signal });
+    } catch (error) {
+      const { code, details } = ProglogError.from(error);
+      if (code === "OFFSET_OUT_OF_RANGE") return Number(details["next"]);
+      throw error;
+    }
+    throw new ProglogError("INTERNAL", "the server has a record where there can be none");
   }
 
   #range(options: ReadOptions, from: number, end: number): ReadRange {

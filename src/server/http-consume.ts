@@ -11,20 +11,26 @@ import type { StreamKind } from "./http-stream.ts";
 /** A day, or a moment that says its zone: without one it would be the server's. */
 const TIME = /^\d{4}-\d\d-\d\d(T\d\d:\d\d(:\d\d(\.\d{1,9})?)?(Z|[+-]\d\d:\d\d))?$/;
 
+const PARAMETERS = ["offset", "from", "limit", "follow", "min_offset"];
+
 /**
- * `GET /v1/records?offset=&from=&limit=&follow=`: records from an offset on, as lines of JSON, or as
- * server-sent events when the client accepts those. Lines end with what is committed now unless
- * they shall follow; events follow unless they shall not, since their readers come back when a
- * stream ends.
+ * `GET /v1/records?offset=&from=&limit=&follow=&min_offset=`: records from an offset on, as lines of
+ * JSON, or as server-sent events when the client accepts those. Lines end with what is committed now
+ * unless they shall follow; events follow unless they shall not, since their readers come back when a
+ * stream ends. What "now" is begins when this server has the record at `min_offset`.
  */
 export async function consumeRecords(context: GatewayContext, exchange: Exchange): Promise<void> {
   const { log, tails } = context;
   const { headers, method } = exchange.request;
   const kind: StreamKind = headers.accept?.includes(STREAM_TYPES.sse) === true ? "sse" : "ndjson";
-  const query = readQuery(exchange.search, ["offset", "from", "limit", "follow"]);
+  const query = readQuery(exchange.search, PARAMETERS);
   const follow = readFlag(query, "follow") ?? kind === "sse";
   const limit = readLimit(query);
   const resumeAt = kind === "sse" ? readLastEventId(headers["last-event-id"]) : undefined;
+  const minOffset = query.get("min_offset");
+  if (minOffset !== undefined) {
+    await tails.waitFor(asWholeNumber(minOffset, "min_offset"), exchange.signal);
+  }
   const offset = resumeAt ?? (await readStart(log, query, exchange));
   const maxRecords = follow ? limit : await countUntilEnd(log, offset, limit, exchange);
   if (offset < log.lowestOffset) throw offsetOutOfRange(offset, log);

@@ -139,6 +139,11 @@ const consumeRecords = operation("consumeRecords", {
     }),
     inQuery("limit", "Ends after so many records.", { type: "integer", minimum: 1 }),
     inQuery("follow", "Wait for records that are not there yet.", { type: "boolean" }),
+    inQuery(
+      "min_offset",
+      "Wait until this server has the record at this offset before answering: one that the client was told of, which may be newer than what this server knows.",
+      schema("Offset"),
+    ),
     {
       name: "Last-Event-ID",
       in: "header",

@@ -291,6 +291,7 @@ describe("GET /v1/records", () => {
     ...["offset=-1", "offset=1.5", "offset=x", "offset=", "offset=9007199254740992", "limit=0"],
     ...["limit=-1", "limit=x", "follow=yes", "from=x", "from=2020-13-45", "from=-1"],
     ...["from=2020-01-01T00:00:00", "offset=1&from=1", "offset=1&offset=1", "x=1", "Offset=1"],
+    ...["min_offset=", "min_offset=-1", "min_offset=9007199254740992", "minOffset=1"],
   ];
   test("what cannot be asked", async () => {
     await using server = await filled(1);

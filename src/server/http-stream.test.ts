@@ -55,6 +55,33 @@ describe("streams over HTTP", () => {
     response.destroy();
   });
 
+  test("a server that is behind answers once it has the record that the reader knows of", async () => {
+    await using server = await HttpServer.start();
+    await server.log.append(text("a"));
+    const begins = server.open("/v1/records?min_offset=2");
+    const ended = server.open("/v1/records?from=end&min_offset=1&follow=false", SSE);
+    while (server.tails.count < 2) await turn();
+    await server.log.append(text("b"));
+    await server.log.append(text("c"));
+    const lines = (await readAll(await begins)).trimEnd().split("\n");
+    assert.deepEqual(
+      lines.map((line) => (JSON.parse(line) as { offset: number }).offset),
+      [0, 1, 2],
+    );
+    assert.deepEqual(eventsOf(await readAll(await ended)), [], "the end is where it was then");
+    const known = await server.get("/v1/records?offset=1&limit=1&min_offset=1");
+    assert.match(known.text, /"value":"b"/);
+    // Whoever does not wait any more is not waited for.
+    const left = new AbortController();
+    const waiting = fetch(`http://127.0.0.1:${server.port}/v1/records?min_offset=9`, {
+      signal: left.signal,
+    });
+    while (server.tails.count < 1) await turn();
+    left.abort();
+    await assert.rejects(waiting);
+    await untilUnfollowed(server);
+  });
+
   test("a limit ends a stream that follows", async () => {
     await using server = await HttpServer.start();
     const response = await server.open("/v1/records?follow&limit=2");

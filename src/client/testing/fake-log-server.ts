@@ -50,6 +50,8 @@ export class FakeLogServer implements AsyncDisposable {
   next = 0;
   /** Below it records are gone. */
   lowest = 0;
+  /** What `GetOffsets` says is next, if that is not true. */
+  nextTold: number | undefined;
   /** Calls of each method. */
   readonly calls: Map<string, number> = new Map<string, number>();
   /** Calls that are streams and are not over. */
@@ -184,7 +186,7 @@ export class FakeLogServer implements AsyncDisposable {
     const first = records.find((record) => record.timestampMs >= (timestampMs ?? Infinity));
     return api.encodeGetOffsetsResponse({
       lowest: this.lowest,
-      next: this.next,
+      next: this.nextTold ?? this.next,
       atTimestamp: first?.offset,
     });
   }
