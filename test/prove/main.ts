@@ -32,7 +32,7 @@ interface Found {
   readonly proof: Proof;
 }
 
-async function findProofs(selectors: readonly string[]): Promise<Found[]> {
+async function findProofs(): Promise<Found[]> {
   const files = FOLDERS.flatMap((folder) =>
     readdirSync(join(ROOT, folder), { recursive: true, encoding: "utf8" })
       .filter((name) => name.endsWith(".prove.ts"))
@@ -43,8 +43,7 @@ async function findProofs(selectors: readonly string[]): Promise<Found[]> {
     const { proof } = (await import(pathToFileURL(file).href)) as { readonly proof: Proof };
     found.push({ file, proof });
   }
-  const isChosen = (name: string): boolean => selectors.some((part) => name.includes(part));
-  return selectors.length === 0 ? found : found.filter(({ proof }) => isChosen(proof.name));
+  return found;
 }
 
 /** The commit, with a mark when files differ from it: figures are of one state of the code. */
@@ -136,7 +135,10 @@ async function main(): Promise<number> {
   });
   const commit = commitHere();
   const results = new Results(join(ROOT, ".prove"), commit);
-  const found = await findProofs(positionals);
+  const all = await findProofs();
+  const isChosen = ({ proof }: Found): boolean =>
+    positionals.length === 0 || positionals.some((part) => proof.name.includes(part));
+  const found = all.filter(isChosen);
   if (found.length === 0) throw new Error(`no proof is named like ${positionals.join(" ")}`);
   const run = { results, workers: Number(values.workers), msMax: Number(values.minutes) * 60_000 };
   const failed = values.list ? 0 : await runProofs(found, run);
@@ -151,7 +153,10 @@ async function main(): Promise<number> {
     }));
     writeFileSync(values.json, `${JSON.stringify(rows, null, 2)}\n`);
   }
-  if (values.write) await writeProofs(join(ROOT, "docs", "proof.md"), known);
+  if (values.write) {
+    const titles = all.map(({ proof }) => proof.title);
+    await writeProofs(join(ROOT, "docs", "proof.md"), known, titles);
+  }
   process.stdout.write(`${failed} failed\n`);
   return failed === 0 ? 0 : 1;
 }

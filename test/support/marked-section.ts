@@ -1,6 +1,19 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { format, resolveConfig } from "prettier";
 
+/** The lines between two marks of a Markdown page; none where there are no such marks. */
+export function readSection(file: string, name: string): string[] {
+  const text = readOrEmpty(file);
+  const begin = `<!-- ${name}: begin -->`;
+  const [from, to] = [text.indexOf(begin), text.indexOf(`<!-- ${name}: end -->`)];
+  return from >= 0 && to > from
+    ? text
+        .slice(from + begin.length, to)
+        .trim()
+        .split("\n")
+    : [];
+}
+
 /**
  * Writes lines between two marks of a Markdown page, in place of what was there; at its end where
  * there are no such marks yet.
