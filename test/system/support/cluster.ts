@@ -5,12 +5,15 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { connect } from "../../../src/client/index.ts";
 import type { Client, ServerListing } from "../../../src/client/index.ts";
 import { AgentProcess, freePort } from "./agent.ts";
+import type { Front } from "./front.ts";
 
 export interface ClusterOptions {
   readonly folder: string;
   readonly count?: number;
   /** More of every server's command line. */
   readonly flags?: readonly string[];
+  /** One for each server, which tells of that address instead of its own. */
+  readonly fronts?: readonly Front[];
 }
 
 interface Place {
@@ -31,16 +34,19 @@ const PATIENT = { attemptsMax: 1_000, delayMsMin: 10, delayMsMax: 100 };
 export class ClusterProcesses implements AsyncDisposable {
   readonly #places: Place[] = [];
   readonly #flags: readonly string[];
+  readonly #fronts: readonly Front[];
   /** An emptied directory is no reason to make another cluster. */
   #isMade = false;
 
-  private constructor(flags: readonly string[]) {
+  private constructor({ flags = [], fronts = [] }: ClusterOptions) {
     this.#flags = flags;
+    this.#fronts = fronts;
   }
 
   /** All of them vote when this resolves. */
-  static async start({ folder, count = 3, flags = [] }: ClusterOptions): Promise<ClusterProcesses> {
-    const cluster = new ClusterProcesses(flags);
+  static async start(options: ClusterOptions): Promise<ClusterProcesses> {
+    const { folder, count = 3 } = options;
+    const cluster = new ClusterProcesses(options);
     for (let at = 0; at < count; at++) {
       const name = `server-${at}`;
       const place = { name, dataDir: join(folder, name), port: 0, bindAddr: "", server: undefined };
@@ -98,6 +104,11 @@ export class ClusterProcesses implements AsyncDisposable {
     const join = ["--start-join-addrs", seeds.join(",")];
     const flags = [...this.#flags, "--node-name", name, ...join];
     if (!this.#isMade) flags.push("--bootstrap");
+    const front = this.#fronts[at];
+    if (front !== undefined) {
+      front.port = port;
+      flags.push("--advertise-rpc-addr", front.address);
+    }
     place.server = new AgentProcess({ dataDir, port, bindAddr, flags });
     await place.server.ready;
     this.#isMade = true;
