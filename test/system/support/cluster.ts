@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { randomBytes } from "node:crypto";
 import { rmSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -6,6 +7,7 @@ import { connect } from "../../../src/client/index.ts";
 import type { Client, ServerListing } from "../../../src/client/index.ts";
 import { AgentProcess, freePort } from "./agent.ts";
 import type { Front } from "./front.ts";
+import type { Network, NetworkHost } from "./netns.ts";
 
 export interface ClusterOptions {
   readonly folder: string;
@@ -14,16 +16,22 @@ export interface ClusterOptions {
   readonly flags?: readonly string[];
   /** One for each server, which tells of that address instead of its own. */
   readonly fronts?: readonly Front[];
+  /** Each server on a host of its own, all of them with an address that stays; absent: the loopback. */
+  readonly network?: Network;
 }
 
 interface Place {
   readonly name: string;
   readonly dataDir: string;
+  readonly host: NetworkHost;
   port: number;
   bindAddr: string;
   server: AgentProcess | undefined;
 }
 
+const LOOPBACK: NetworkHost = { address: "127.0.0.1", under: [] };
+/** On a host of its own, where nobody else listens. */
+const [OWN_PORT, OWN_GOSSIP_PORT] = [8400, 8401];
 /** How often it is asked who leads, while nobody does. */
 const LOOK_MS = 20;
 const PATIENCE_MS = 60_000;
@@ -38,21 +46,23 @@ export class ClusterProcesses implements AsyncDisposable {
   /** An emptied directory is no reason to make another cluster. */
   #isMade = false;
 
-  private constructor({ flags = [], fronts = [] }: ClusterOptions) {
-    this.#flags = flags;
+  private constructor({ flags = [], fronts = [], network }: ClusterOptions) {
+    this.#flags = [...flags, ...flagsOn(network)];
     this.#fronts = fronts;
   }
 
   /** All of them vote when this resolves. */
   static async start(options: ClusterOptions): Promise<ClusterProcesses> {
-    const { folder, count = 3 } = options;
+    const { folder, count = 3, network } = options;
     const cluster = new ClusterProcesses(options);
     for (let at = 0; at < count; at++) {
       const name = `server-${at}`;
-      const place = { name, dataDir: join(folder, name), port: 0, bindAddr: "", server: undefined };
-      cluster.#places.push(place);
+      const host = network === undefined ? LOOPBACK : (network.hosts[at] ?? assert.fail());
+      const [port, bindAddr] = [OWN_PORT, `${host.address}:${OWN_GOSSIP_PORT}`];
+      const dataDir = join(folder, name);
+      cluster.#places.push({ name, dataDir, host, port, bindAddr, server: undefined });
     }
-    await cluster.move();
+    if (network === undefined) await cluster.move();
     try {
       for (let at = 0; at < count; at++) await cluster.run(at);
       await cluster.untilVoters(count);
@@ -69,7 +79,7 @@ export class ClusterProcesses implements AsyncDisposable {
 
   /** Where each server is, or will be, whether it runs or not. */
   get addresses(): readonly string[] {
-    return this.#places.map(({ port }) => `127.0.0.1:${port}`);
+    return this.#places.map(({ host, port }) => `${host.address}:${port}`);
   }
 
   /** A client of one server, which looks for no others. */
@@ -87,10 +97,11 @@ export class ClusterProcesses implements AsyncDisposable {
     return server;
   }
 
-  /** New addresses for everybody; for servers that do not run. */
+  /** New addresses for everybody; for servers on the loopback that do not run. */
   async move(): Promise<void> {
     for (const place of this.#places) {
       assert.equal(place.server, undefined);
+      assert.equal(place.host, LOOPBACK);
       place.port = await freePort();
       place.bindAddr = `127.0.0.1:${await freePort()}`;
     }
@@ -100,7 +111,8 @@ export class ClusterProcesses implements AsyncDisposable {
   async run(at: number): Promise<void> {
     const place = this.#place(at);
     const seeds = this.#places.filter((other) => other !== place).map(({ bindAddr }) => bindAddr);
-    const { name, dataDir, port, bindAddr } = place;
+    const { name, dataDir, port, bindAddr, host } = place;
+    const { under } = host;
     const join = ["--start-join-addrs", seeds.join(",")];
     const flags = [...this.#flags, "--node-name", name, ...join];
     if (!this.#isMade) flags.push("--bootstrap");
@@ -109,7 +121,7 @@ export class ClusterProcesses implements AsyncDisposable {
       front.port = port;
       flags.push("--advertise-rpc-addr", front.address);
     }
-    place.server = new AgentProcess({ dataDir, port, bindAddr, flags });
+    place.server = new AgentProcess({ dataDir, port, bindAddr, flags, under });
     await place.server.ready;
     this.#isMade = true;
   }
@@ -203,4 +215,10 @@ export class ClusterProcesses implements AsyncDisposable {
     await using client = this.only(at);
     return (await client.offsets()).next;
   }
+}
+
+/** Beyond loopback servers want to be told that they may be there in plaintext. */
+function flagsOn(network: Network | undefined): readonly string[] {
+  if (network === undefined) return [];
+  return ["--insecure", "--gossip-key", randomBytes(32).toString("base64")];
 }
