@@ -77,7 +77,10 @@ export class TestCluster {
   }
 
   async untilLed(): Promise<Agent> {
-    await until(() => this.leader !== undefined, "nobody leads");
+    await until(
+      () => this.leader !== undefined,
+      () => `nobody leads: ${this.#tellAll()}`,
+    );
     return this.leader as Agent;
   }
 
@@ -87,7 +90,27 @@ export class TestCluster {
       const { voters, votersOutgoing, learners } = replica.status.configuration;
       return voters.length === count && votersOutgoing.length === 0 && learners.length === 0;
     };
-    await until(() => this.agents.every(isSo), `not all know ${count} voters`);
+    await until(
+      () => this.agents.every(isSo),
+      () => `not all know ${count} voters: ${this.#tellAll()}`,
+    );
+  }
+
+  /** What each knows, for those who look for the reason of a failure. */
+  #tellAll(): string {
+    const all = this.agents.map(({ replica, membership }) => {
+      const { role, term, leader, commitIndex, lastIndex, configuration } = replica.status;
+      const { voters, votersOutgoing, learners } = configuration;
+      const ids = [voters, votersOutgoing, learners].map((part) =>
+        part.map(({ name, replicaId }) => `${name}=${replicaId}`).join(","),
+      );
+      const seen = membership
+        .members()
+        .map(({ name, status }) => `${name} ${status}`)
+        .join(", ");
+      return { name: membership.name, role, term, leader, commitIndex, lastIndex, ids, seen };
+    });
+    return JSON.stringify(all);
   }
 
   /** Every server has as much as the one that has most. */
@@ -112,12 +135,15 @@ export async function startCluster(
 /** Resolves when it is so; rejects, with the words for what was, when it does not come to be. */
 export async function until(
   isSo: () => boolean | Promise<boolean>,
-  otherwise: string,
+  otherwise: string | (() => string),
   ms = 20_000,
 ): Promise<void> {
   const end = performance.now() + ms;
   while (!(await isSo())) {
-    if (performance.now() > end) throw new Error(`${otherwise}, after ${ms} ms`);
+    if (performance.now() > end) {
+      const words = typeof otherwise === "string" ? otherwise : otherwise();
+      throw new Error(`${words}, after ${ms} ms`);
+    }
     await pause(LOOK_MS);
   }
 }
