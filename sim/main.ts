@@ -3,9 +3,12 @@
  *
  *     npm run sim -- --seeds 1..200 --replicas 3,5        many short storms
  *     npm run sim -- --seeds 42 --replicas 3 --minutes 5  one of them, longer
- *     npm run sim -- --subject core                       the core alone; or `replica`
+ *     npm run sim -- --subject core                       the core alone; or `replica`; or `cluster`
  *     npm run sim -- --bug double-vote --seeds 1..100     with a planted bug
  *     npm run sim -- --list-bugs                          their names
+ *
+ * A cluster is everything at once: `--replicas` servers, assembled as the agent does it, make their
+ * cluster out of nothing, let others in, hand appends on, and are read at any of them.
  *
  * Ends with status 1 when a promise was broken, and prints the command that shows it again.
  */
@@ -66,7 +69,7 @@ function readArguments(): Arguments {
   const minutes = Number(values.minutes);
   if (!(minutes > 0)) refuse(`"${values.minutes}" is no number of minutes`);
   const subjects = SUBJECTS.filter((name) => (values.subject ?? name) === name);
-  if (subjects.length === 0) refuse(`subjects are ${SUBJECTS.join(" and ")}`);
+  if (subjects.length === 0) refuse(`subjects are ${SUBJECTS.join(", ")}`);
   return {
     seeds: readNumbers(values.seeds),
     replicas: readNumbers(values.replicas),

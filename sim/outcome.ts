@@ -1,8 +1,8 @@
 import type { Violation } from "./checkers/index.ts";
 import type { World } from "./world/index.ts";
 
-/** What is simulated: the deciding core on a simulated disk, or the replica with loop and engine. */
-export type Subject = "core" | "replica";
+/** What is simulated: the deciding core on a simulated disk, the replica with loop and engine, or servers. */
+export type Subject = "core" | "replica" | "cluster";
 
 export interface RunOptions {
   readonly seed: number;

@@ -5,9 +5,10 @@ import { join } from "node:path";
 import { describe, test } from "node:test";
 import { run, SUBJECTS, type RunResult } from "./run.ts";
 
-const SEEDS = 50;
-/** How long the storms last: the whole replica costs ten times what its core does. */
-const MINUTES = { core: 0.5, replica: 0.2 } as const;
+/** How many; the whole replica costs ten times what its core does, and servers twice that. */
+const SEEDS = { core: 50, replica: 50, cluster: 8 } as const;
+/** How long the storms last. */
+const MINUTES = { core: 0.5, replica: 0.2, cluster: 0.3 } as const;
 
 function assertClean({ violations, lastEvents }: RunResult): void {
   assert.deepEqual(violations, [], lastEvents.join("\n"));
@@ -15,9 +16,10 @@ function assertClean({ violations, lastEvents }: RunResult): void {
 
 for (const subject of SUBJECTS) {
   describe(`the simulator, ${subject}`, () => {
-    test(`${SEEDS} seeds`, async () => {
+    const seeds = SEEDS[subject];
+    test(`${seeds} seeds`, async () => {
       const total = { appends: 0, acknowledged: 0, leaders: 0 };
-      for (let seed = 1; seed <= SEEDS; seed++) {
+      for (let seed = 1; seed <= seeds; seed++) {
         const replicas = seed % 2 === 0 ? 3 : 5;
         const result = await run({ seed, subject, replicas, minutes: MINUTES[subject] });
         assertClean(result);
@@ -27,7 +29,7 @@ for (const subject of SUBJECTS) {
       }
       const { appends, acknowledged, leaders } = total;
       assert.ok(acknowledged > appends / 5, `${acknowledged} of ${appends} were acknowledged`);
-      assert.ok(leaders > SEEDS, `${leaders} led`);
+      assert.ok(leaders > seeds, `${leaders} led`);
     });
 
     test("one seed twice is one run, another seed another", async () => {
@@ -40,11 +42,13 @@ for (const subject of SUBJECTS) {
   });
 }
 
-test("the event loop's turn after every event, or after many, changes nothing", async () => {
-  const of = (isStrict: boolean): Promise<RunResult> =>
-    run({ seed: 9, subject: "replica", replicas: 5, minutes: MINUTES.replica, isStrict });
-  assert.deepEqual(await of(true), await of(false));
-});
+for (const subject of ["replica", "cluster"] as const) {
+  test(`the event loop's turn after every event, or after many, changes nothing: ${subject}`, async () => {
+    const of = (isStrict: boolean): Promise<RunResult> =>
+      run({ seed: 9, subject, replicas: 5, minutes: MINUTES[subject], isStrict });
+    assert.deepEqual(await of(true), await of(false));
+  });
+}
 
 describe("the command", () => {
   const sim = (...args: string[]): string =>

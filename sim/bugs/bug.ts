@@ -1,8 +1,10 @@
+import type { Subject } from "../outcome.ts";
+
 /** Who finds a bug, and how it is shown again. */
 export type Finder =
   | {
       readonly by: "sim";
-      readonly subject: "core" | "replica";
+      readonly subject: Subject;
       readonly seed: number;
       readonly replicas: number;
       readonly minutes: number;

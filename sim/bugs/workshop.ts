@@ -9,6 +9,17 @@ import type { Finder, Mistake } from "./bug.ts";
 const ROOT = dirname(dirname(import.meta.dirname));
 /** What a simulation is made of; tests stay behind. */
 const COPIED = ["sim", "src/base", "src/log", "src/raft", "src/replica", "package.json"];
+/** What servers are made of besides. */
+const COPIED_FOR_SERVERS = [
+  "src/agent",
+  "src/api",
+  "src/auth",
+  "src/gossip",
+  "src/membership",
+  "src/server",
+  "src/telemetry",
+  "src/transport",
+];
 
 interface RunModule {
   run(options: RunOptions): Promise<RunResult>;
@@ -28,7 +39,10 @@ export interface PlantedSimulator extends AsyncDisposable {
 export async function plant(bug: Mistake): Promise<PlantedSimulator> {
   const directory = await mkdtemp(join(tmpdir(), "proglog-planted-"));
   try {
-    await copyTree(directory);
+    await mkdir(join(directory, "src"));
+    await copyTree(directory, COPIED);
+    await copyTree(directory, COPIED_FOR_SERVERS);
+    await symlink(join(ROOT, "node_modules"), join(directory, "node_modules"));
     await substitute(directory, bug);
     const load = async (path: string): Promise<unknown> =>
       import(pathToFileURL(join(directory, path)).href);
@@ -54,15 +68,13 @@ export async function findAgain(
   return (await simulator.run(finder)).violations;
 }
 
-async function copyTree(directory: string): Promise<void> {
-  await mkdir(join(directory, "src"));
-  for (const part of COPIED) {
+async function copyTree(directory: string, parts: readonly string[]): Promise<void> {
+  for (const part of parts) {
     await cp(join(ROOT, part), join(directory, part), {
       recursive: true,
       filter: (path) => !/\.test\.ts$|\/testing$/.test(path),
     });
   }
-  await symlink(join(ROOT, "node_modules"), join(directory, "node_modules"));
 }
 
 async function substitute(

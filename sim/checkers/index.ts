@@ -32,7 +32,9 @@ export type {
   StateFacts,
   VoteFacts,
 } from "./observation.ts";
+export { OneCluster } from "./one-cluster.ts";
 export { OneVote } from "./one-vote.ts";
+export { Participants, type Participation } from "./participants.ts";
 export {
   checkDrain,
   checkNotVacuous,

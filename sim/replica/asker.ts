@@ -2,7 +2,6 @@ import { below, chance, ProglogError, type Random } from "../../src/base/index.t
 import type { Replica } from "../../src/replica/index.ts";
 import type { World } from "../world/index.ts";
 import type { Recorder } from "../workload/recorder.ts";
-import type { ReplicaCluster } from "./cluster.ts";
 
 /** No answer for so long: nobody knows. */
 const PATIENCE_MS = 2_000;
@@ -12,46 +11,69 @@ export type Outcome<T> = { readonly value: T } | { readonly failed: ProglogError
 /** What a client has. */
 export interface ClientParts {
   readonly world: World;
-  readonly asker: Asker;
+  readonly asker: Asker<ServedLog>;
   readonly recorder: Recorder;
 }
 
-/** Puts questions to replicas, and waits for an answer as long as a client does. */
-export class Asker {
-  readonly #world: World;
-  readonly #cluster: ReplicaCluster;
-  readonly #random: Random;
+/** The log as a client of one server sees it. */
+export type ServedLog = Pick<
+  Replica,
+  "append" | "createProducer" | "read" | "readBarrier" | "lowestOffset" | "highWatermark"
+>;
 
-  constructor(world: World, cluster: ReplicaCluster) {
+/** A server that may be asked, if it runs. */
+interface Reachable<Served> {
+  call(action: (served: Served) => void, isClient: boolean): void;
+}
+
+/** The servers that clients know. */
+export interface Servers<Served> {
+  readonly machines: readonly number[];
+  machine(number: number): Reachable<Served>;
+  leader(): Reachable<Served> | undefined;
+}
+
+/** Puts questions to servers, and waits for an answer as long as a client does. */
+export class Asker<Served> {
+  readonly #world: World;
+  readonly #servers: Servers<Served>;
+  readonly #random: Random;
+  readonly #leaderChance: number | undefined;
+
+  /** `leaderChance`: how often the one that leads is asked, whatever who asks says. */
+  constructor(world: World, servers: Servers<Served>, leaderChance?: number) {
     this.#world = world;
-    this.#cluster = cluster;
+    this.#servers = servers;
     this.#random = world.random("asker");
+    this.#leaderChance = leaderChance;
   }
 
-  /** Asks a replica, mostly the one that leads; tells what came of it, once. */
+  /** Asks a server, mostly the one that leads; tells what came of it, once. */
   ask<T>(
-    question: (replica: Replica) => Promise<T>,
-    answered: (outcome: Outcome<T>, replica: Replica | undefined) => void,
+    question: (served: Served) => Promise<T>,
+    answered: (outcome: Outcome<T>, served: Served | undefined) => void,
     leaderChance = 0.8,
   ): void {
     let isOpen = true;
-    const answer = (outcome: Outcome<T>, replica?: Replica): void => {
+    const answer = (outcome: Outcome<T>, served?: Served): void => {
       if (!isOpen) return;
       isOpen = false;
       cancel();
-      answered(outcome, replica);
+      answered(outcome, served);
     };
     const cancel = this.#world.after(PATIENCE_MS, () => answer({ failed: "timeout" }));
-    const leader = chance(this.#random, leaderChance) ? this.#cluster.leader() : undefined;
-    const { machines } = this.#cluster;
+    const leader = chance(this.#random, this.#leaderChance ?? leaderChance)
+      ? this.#servers.leader()
+      : undefined;
+    const { machines } = this.#servers;
     const machine =
-      leader ?? this.#cluster.machine(machines[below(this.#random, machines.length)] as number);
-    machine.call((replica) => {
-      question(replica).then(
-        (value) => answer({ value }, replica),
+      leader ?? this.#servers.machine(machines[below(this.#random, machines.length)] as number);
+    machine.call((served) => {
+      question(served).then(
+        (value) => answer({ value }, served),
         (error: unknown) => {
           if (!(error instanceof ProglogError)) throw error;
-          answer({ failed: error }, replica);
+          answer({ failed: error }, served);
         },
       );
     }, true);

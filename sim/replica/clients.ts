@@ -1,12 +1,13 @@
 import { below, chance, type Random } from "../../src/base/index.ts";
 import type { Holding, Sequenced, Session } from "../checkers/index.ts";
-import type { RetentionRule } from "../../src/replica/index.ts";
+import type { Replica, RetentionRule } from "../../src/replica/index.ts";
 import { Recorder } from "../workload/recorder.ts";
 import type { Swarm, World } from "../world/index.ts";
 import { Asker, outcomeOf } from "./asker.ts";
 import type { ReplicaCluster } from "./cluster.ts";
 import { Consumer } from "./consumer.ts";
 import { Producer } from "./producer.ts";
+import { sequencesIn } from "./sequences.ts";
 
 /** What is kept: everything, some segments, or what is young. */
 const RULES: readonly RetentionRule[] = [
@@ -20,7 +21,7 @@ export class ReplicaClients {
   readonly recorder: Recorder = new Recorder();
   readonly #world: World;
   readonly #cluster: ReplicaCluster;
-  readonly #asker: Asker;
+  readonly #asker: Asker<Replica>;
   readonly #random: Random;
   readonly #producers: readonly Producer[];
   readonly #consumers: readonly Consumer[];
@@ -43,21 +44,8 @@ export class ReplicaClients {
     return this.#consumers.flatMap(({ sessions }) => sessions);
   }
 
-  /** Where the records of producers stand, by what the replicas hold and what was acknowledged. */
   sequencesIn(holdings: readonly Holding[]): Sequenced[] {
-    const known = new Map(this.recorder.acknowledged);
-    for (const { from, values } of holdings)
-      values.forEach((value, i) => known.set(from + i, value));
-    for (const operation of this.recorder.operations) {
-      if (operation.kind === "read" && operation.value !== undefined) {
-        known.set(operation.offset, operation.value);
-      }
-    }
-    return [...known].flatMap(([offset, value]) => {
-      const [producer, sequence] = value.split("#");
-      if (producer === undefined || sequence === undefined) return [];
-      return [{ producer, sequence: Number(sequence), offset }];
-    });
+    return sequencesIn(this.recorder, holdings);
   }
 
   stop(): void {

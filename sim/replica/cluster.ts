@@ -134,8 +134,8 @@ export class ReplicaCluster implements Target {
   /** Shows the checkers who has changed. */
   observe(): void {
     for (const machine of this.#all) {
-      if (!machine.isTouched) continue;
-      machine.isTouched = false;
+      if (!machine.process.isTouched) continue;
+      machine.process.isTouched = false;
       const { replica, replicaId } = machine;
       if (replica === undefined) continue;
       const { role, term, commitIndex, lastIndex } = replica.status;

@@ -2,7 +2,7 @@ import { below, type Random } from "../../src/base/index.ts";
 import type { Session } from "../checkers/index.ts";
 import type { World } from "../world/index.ts";
 import type { Recorder } from "../workload/recorder.ts";
-import type { Asker, ClientParts } from "./asker.ts";
+import type { Asker, ClientParts, ServedLog } from "./asker.ts";
 import { recordsIn } from "./drain.ts";
 
 const EVERY_MS = 400;
@@ -16,7 +16,7 @@ export class Consumer {
     readonly offsets: number[];
   }[];
   readonly #world: World;
-  readonly #asker: Asker;
+  readonly #asker: Asker<ServedLog>;
   readonly #recorder: Recorder;
   readonly #name: string;
   readonly #random: Random;

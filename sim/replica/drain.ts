@@ -1,11 +1,17 @@
 import { decodeBatch } from "../../src/base/index.ts";
 import type { Holding } from "../checkers/index.ts";
-import type { Machine } from "./machine.ts";
+import type { Replica } from "../../src/replica/index.ts";
 
 const READ_BYTES = 64 * 1024;
 
+/** A machine, and the replica that runs there. */
+export interface Drained {
+  readonly replicaId: number;
+  readonly replica: Replica | undefined;
+}
+
 /** Reads everything that replicas hold, each from its lowest offset to its high watermark. */
-export async function drain(machines: readonly Machine[]): Promise<Holding[]> {
+export async function drain(machines: readonly Drained[]): Promise<Holding[]> {
   return Promise.all(
     machines.map(async ({ replica, replicaId }) => {
       if (replica === undefined) throw new Error(`replica ${replicaId} does not run`);

@@ -1,10 +1,4 @@
-import {
-  below,
-  chance,
-  type Clock,
-  type Configuration,
-  type Random,
-} from "../../src/base/index.ts";
+import { below, chance, type Configuration, type Random } from "../../src/base/index.ts";
 import { Log } from "../../src/log/index.ts";
 import {
   type PeerMessage,
@@ -14,7 +8,7 @@ import {
 } from "../../src/replica/index.ts";
 import { FaultDisk } from "../disk/index.ts";
 import { DurableEnd } from "./disk-log.ts";
-import type { World } from "../world/index.ts";
+import { Process, type World } from "../world/index.ts";
 
 /** Where a replica keeps its log. */
 export const DIRECTORY = "/data/logs/default";
@@ -32,11 +26,7 @@ export interface Surroundings {
   broke(machine: Machine, error: unknown): void;
 }
 
-/**
- * One machine: a disk, and the lives of a replica on it. Everything that its process waits for, timers,
- * disk and network, comes through here, so that a paused process sees nothing and a dead one never
- * does again.
- */
+/** One machine: a disk, and the lives of a replica on it. */
 export class Machine {
   readonly number: number;
   readonly name: string;
@@ -46,16 +36,10 @@ export class Machine {
   log: Log | undefined;
   /** It has been damaged, or lost its disk: counted against the atlas for the rest of the run. */
   wasSpoiled = false;
-  /** Something has happened here since somebody last looked. */
-  isTouched = false;
   readonly durableEnd: DurableEnd = new DurableEnd(DIRECTORY);
+  readonly process: Process;
   readonly #around: Surroundings;
   readonly #random: Random;
-  readonly #clock: Clock;
-  #isUp = false;
-  #life = 0;
-  #pausedUntilMs = 0;
-  #waiting: { readonly action: () => void; readonly isClient: boolean }[] = [];
 
   constructor(number: number, around: Surroundings) {
     this.number = number;
@@ -63,34 +47,28 @@ export class Machine {
     this.replicaId = number;
     this.#around = around;
     this.#random = around.world.random(`machine ${number}`);
-    this.#clock = this.#clockOf(below(this.#random, 200) - 100);
+    this.process = new Process(around.world, this.#random, below(this.#random, 200) - 100);
     this.disk = this.#newDisk();
   }
 
   get isUp(): boolean {
-    return this.#isUp;
+    return this.process.isUp;
   }
 
   /** Starts the process; it opens its log while time goes on. */
   start(initial: Configuration): void {
-    if (this.#isUp) return;
-    this.#isUp = true;
-    this.isTouched = true;
-    this.#life += 1;
-    const life = this.#life;
+    if (this.isUp) return;
+    const life = this.process.begin();
     this.#open(initial, life).catch((error: unknown) => {
-      if (life === this.#life) this.#around.broke(this, error);
+      if (life === this.process.life) this.#around.broke(this, error);
     });
   }
 
   /** The process is gone; the disk is what the next start finds. */
   crash(how: "kill" | "power"): void {
-    this.#isUp = false;
-    this.#life += 1;
+    this.process.end();
     this.replica = undefined;
     this.log = undefined;
-    this.#waiting = [];
-    this.#pausedUntilMs = 0;
     if (how === "kill") this.disk = this.disk.kill();
     else this.disk = this.disk.crash({ keep: chance(this.#random, 0.3) ? "none" : "random" });
   }
@@ -102,65 +80,20 @@ export class Machine {
   }
 
   pause(ms: number): void {
-    const { world } = this.#around;
-    this.#pausedUntilMs = Math.max(this.#pausedUntilMs, world.nowMs + ms);
-    const life = this.#life;
-    world.after(ms, () => {
-      if (life === this.#life && this.#pausedUntilMs <= world.nowMs) this.#resume();
-    });
+    this.process.pause(ms);
   }
 
   /** Something that comes from outside: a message, or a client's call. */
   call(action: (replica: Replica) => void, isClient: boolean): void {
     const { replica } = this;
     if (replica === undefined) return;
-    this.#run(this.#life, () => action(replica), isClient);
-  }
-
-  #resume(): void {
-    const waiting = this.#waiting;
-    this.#waiting = [];
-    // They came over other connections: which are read first, nobody knows.
-    if (chance(this.#random, 0.5)) waiting.sort((a, b) => Number(b.isClient) - Number(a.isClient));
-    for (const { action, isClient } of waiting) this.#run(this.#life, action, isClient);
-  }
-
-  #run(life: number, action: () => void, isClient = false): void {
-    if (life !== this.#life) return;
-    if (this.#pausedUntilMs > this.#around.world.nowMs) this.#waiting.push({ action, isClient });
-    else {
-      this.isTouched = true;
-      action();
-    }
-  }
-
-  /** Wall clocks are off by some milliseconds; timers belong to a life. */
-  #clockOf(skewMs: number): Clock {
-    const { world } = this.#around;
-    const clock = world.clock(skewMs);
-    return {
-      now: () => clock.now(),
-      monotonic: () => clock.monotonic(),
-      after: (ms, callback) => {
-        const life = this.#life;
-        let isLive = true;
-        const cancel = world.after(Math.max(0, ms), () => {
-          this.#run(life, () => {
-            if (isLive) callback();
-          });
-        });
-        return () => {
-          isLive = false;
-          cancel();
-        };
-      },
-    };
+    this.process.run(this.process.life, () => action(replica), isClient);
   }
 
   #newDisk(): FaultDisk {
     return new FaultDisk({
       random: this.#random,
-      clock: this.#clock,
+      clock: this.process.clock,
       callsMax: 0,
       delayMs: ({ kind }) => {
         if (kind === "sync" || kind === "syncDirectory") return this.#around.syncMs();
@@ -171,7 +104,7 @@ export class Machine {
 
   async #open(initial: Configuration, life: number): Promise<void> {
     const { disk } = this;
-    const clock = this.#clock;
+    const { clock } = this.process;
     await disk.makeDirectory(DIRECTORY);
     for (const parent of ["/", "/data", "/data/logs"]) await disk.syncDirectory(parent);
     const producers = new ProducerTable();
@@ -187,7 +120,7 @@ export class Machine {
       segmentBytesMax: this.#around.segmentBytesMax,
       onFailure: () => clock.after(0, () => this.#around.exited(this)),
     });
-    if (life !== this.#life) return;
+    if (life !== this.process.life) return;
     this.log = log;
     const replica = await Replica.start({
       log,
@@ -200,12 +133,12 @@ export class Machine {
       schedule: (task) => void clock.after(0, task),
       peers: {
         send: (message) => {
-          if (life === this.#life) this.#around.send(this, message);
+          if (life === this.process.life) this.#around.send(this, message);
         },
         connect: () => undefined,
       },
     });
-    if (life === this.#life) this.replica = replica;
+    if (life === this.process.life) this.replica = replica;
   }
 
   #describe(): ReturnType<Parameters<typeof Replica.start>[0]["describe"]> {

@@ -1,7 +1,7 @@
 import { below, type ProducerIdentity, type Random } from "../../src/base/index.ts";
 import type { World } from "../world/index.ts";
 import type { Recorder } from "../workload/recorder.ts";
-import { type Asker, type ClientParts, outcomeOf } from "./asker.ts";
+import { type Asker, type ClientParts, type ServedLog, outcomeOf } from "./asker.ts";
 
 const EVERY_MS = 700;
 
@@ -11,7 +11,7 @@ const EVERY_MS = 700;
  */
 export class Producer {
   readonly #world: World;
-  readonly #asker: Asker;
+  readonly #asker: Asker<ServedLog>;
   readonly #recorder: Recorder;
   readonly #name: string;
   readonly #random: Random;

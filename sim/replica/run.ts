@@ -16,6 +16,7 @@ import { drawSwarm, Turn, World } from "../world/index.ts";
 import { ReplicaClients } from "./clients.ts";
 import { ReplicaCluster } from "./cluster.ts";
 import { drain } from "./drain.ts";
+import { collectRejections } from "../rejections.ts";
 
 /** One seed in so many looks for rejections that nobody awaits after every event. */
 const STRICT_SEEDS = 8;
@@ -108,22 +109,4 @@ async function judge(
       leaders: watch.elections.leaders.size,
     }),
   );
-}
-
-/** Broken assertions inside promises that nobody awaits are found all the same. */
-function collectRejections(found: (error: unknown) => void): () => void {
-  const events = ["unhandledRejection", "uncaughtException"] as const;
-  const before = events.map((event) => process.listeners(event as "unhandledRejection"));
-  for (const event of events) {
-    process.removeAllListeners(event);
-    process.on(event as "unhandledRejection", found);
-  }
-  return () => {
-    events.forEach((event, i) => {
-      process.removeAllListeners(event);
-      for (const listener of before[i] ?? []) {
-        process.on(event as "unhandledRejection", listener);
-      }
-    });
-  };
 }

@@ -201,6 +201,46 @@ describe("servers that expect each other", () => {
     await Promise.all(machines.map(stop));
   });
 
+  test("one whose disk fails before it proposes says so, once, as an error of ours", async () => {
+    const failures: ProglogError[] = [];
+    let failed: () => void = () => undefined;
+    const hasFailed = new Promise<void>((resolve) => (failed = resolve));
+    const other = { name: "b", replicaId: 2 };
+    const bootstrapper = await Bootstrapper.open({
+      own: { name: "a", replicaId: 1 },
+      expect: 2,
+      observer: silentObserver,
+      calls: { handle: () => undefined, call: () => Promise.resolve(Uint8Array.of(0, 2)) },
+      clock: {
+        now: () => 0,
+        monotonic: () => 0,
+        after: (_ms, callback) => {
+          const timer = setImmediate(callback);
+          return () => clearImmediate(timer);
+        },
+      },
+      seen: () => [other],
+      hasState: () => false,
+      store: {
+        load: () => Promise.resolve(undefined),
+        save: () => Promise.reject(Object.assign(new Error("EIO"), { code: "EIO" })),
+      },
+      adopt: () => Promise.resolve(),
+      onFailure: (error) => {
+        failures.push(error);
+        failed();
+      },
+    });
+    bootstrapper.begin();
+    await hasFailed;
+    // Rejects with what nobody awaits if the failure is not one of ours.
+    await bootstrapper.close();
+    assert.deepEqual(
+      failures.map(({ code }) => code),
+      ["STORAGE_FAILED"],
+    );
+  });
+
   test("what the replica agreed to that was in this directory before binds nobody", async () => {
     const machines = machinesOf(2);
     see(machines, { a: "b" });

@@ -269,9 +269,10 @@ export class Bootstrapper {
   }
 
   #failed(error: unknown): never {
+    const failure = ProglogError.from(error, "STORAGE_FAILED");
     this.#ended.abort();
-    this.#parts.onFailure(ProglogError.from(error, "STORAGE_FAILED"));
-    throw error;
+    this.#parts.onFailure(failure);
+    throw failure;
   }
 
   /** Once, until it is something else. */

@@ -7,13 +7,13 @@ import type {
   RetentionSettings,
 } from "../api/index.ts";
 import { limits, membersOf, ProglogError, systemClock } from "../base/index.ts";
-import type { ConfigurationMember, Observer } from "../base/index.ts";
-import type { Membership } from "../membership/index.ts";
+import type { Clock, ConfigurationMember, Observer } from "../base/index.ts";
 import type { PeerDescription, Replica, ServerDescription } from "../replica/index.ts";
 import type { ClusterControl } from "../server/index.ts";
 import type { PeerCalls } from "../transport/index.ts";
 import { changeOrTimeout, transferTo } from "./hand-over.ts";
 import { replicasSeen } from "./peer-addresses.ts";
+import type { MembersSeen } from "./ports.ts";
 
 export interface AgentControlParts {
   readonly replica: Replica;
@@ -22,10 +22,11 @@ export interface AgentControlParts {
   readonly describe: () => ServerDescription;
   readonly describePeer: (member: ConfigurationMember) => PeerDescription | undefined;
   /** Gossip begins after the doors are there. */
-  readonly membership: () => Membership | undefined;
+  readonly membership: () => MembersSeen | undefined;
   /** A way to a server that is no member yet. */
   readonly learn: (member: ConfigurationMember) => void;
   readonly observer: Observer;
+  readonly clock?: Clock | undefined;
 }
 
 /** How often it is asked who leads, when that changes meanwhile. */
@@ -51,9 +52,11 @@ interface Handed {
  */
 export class AgentControl implements ClusterControl {
   readonly #parts: AgentControlParts;
+  readonly #clock: Clock;
 
   constructor(parts: AgentControlParts) {
     this.#parts = parts;
+    this.#clock = parts.clock ?? systemClock;
     parts.calls.handle("control", async (payload, { clusterId, name }) => {
       if (clusterId === "") {
         throw new ProglogError("PERMISSION_DENIED", `${name} belongs to no cluster`);
@@ -81,7 +84,7 @@ export class AgentControl implements ClusterControl {
           throw this.#explained(error, request);
       }
       const isOther = (): boolean => replica.leader?.replicaId !== leader?.replicaId;
-      await changeOrTimeout(replica, () => replica.isLeading || isOther(), systemClock);
+      await changeOrTimeout(replica, () => replica.isLeading || isOther(), this.#clock);
     }
   }
 
@@ -119,7 +122,7 @@ export class AgentControl implements ClusterControl {
     const { replica, observer } = this.#parts;
     if (name !== "GetStatus") {
       // One who was just elected decides as soon as an entry of his is committed.
-      await changeOrTimeout(replica, () => replica.isLeading || !replica.decides, systemClock);
+      await changeOrTimeout(replica, () => replica.isLeading || !replica.decides, this.#clock);
       if (!replica.isLeading) throw replica.notLeader();
       observer.log("info", "cluster.control", { method: name, ...loggable(request) });
     }
@@ -178,7 +181,8 @@ export class AgentControl implements ClusterControl {
 
   async #transfer({ to }: Asked<"TransferLeadership">): Promise<Answered<"TransferLeadership">> {
     const { replica } = this.#parts;
-    const leader = await transferTo(replica, to === "" ? undefined : this.#voter(to).replicaId);
+    const target = to === "" ? undefined : this.#voter(to).replicaId;
+    const leader = await transferTo(replica, target, this.#clock);
     if (leader !== undefined) return { leader: leader.name };
     const words = to === "" ? "nobody" : `${to} did not`;
     throw new ProglogError("UNAVAILABLE", `${words} take over in time: it may be behind, or away`);
@@ -260,7 +264,7 @@ function unknownMember(name: string): ProglogError {
   return new ProglogError("INVALID_ARGUMENT", `no voter or learner is called ${name}`);
 }
 
-function seenBy(membership: Membership | undefined): readonly ConfigurationMember[] {
+function seenBy(membership: MembersSeen | undefined): readonly ConfigurationMember[] {
   return membership === undefined ? [] : replicasSeen(membership);
 }
 

@@ -1,6 +1,5 @@
 import type { Observer, ProglogError } from "../base/index.ts";
 import type { DataDirectory } from "../log/index.ts";
-import type { Membership } from "../membership/index.ts";
 import type { Replica, ReplicaTiming } from "../replica/index.ts";
 import { initialConfiguration } from "../replica/index.ts";
 import { Bootstrapper } from "./bootstrapper.ts";
@@ -11,9 +10,9 @@ import { ClusterMetrics } from "./cluster-metrics.ts";
 import { handOver } from "./hand-over.ts";
 import { Links } from "./links.ts";
 import { PeerAddresses, replicasSeen } from "./peer-addresses.ts";
+import type { AgentPorts, MembersSeen, PeerSecurity } from "./ports.ts";
 import { Reconciler } from "./reconciler.ts";
 import { Removals } from "./removals.ts";
-import type { Security } from "./security.ts";
 import { Standing } from "./standing.ts";
 import type { Status } from "./status.ts";
 
@@ -26,11 +25,12 @@ export const LOG_NAME = "default";
 export interface ClusterOptions {
   /** For how many servers this one waits to make a cluster with; 0: for none. */
   readonly expect: number;
-  readonly security: Security;
-  readonly status: Status;
+  readonly security: PeerSecurity;
+  readonly status: Pick<Status, "describe" | "stands">;
   readonly observer: Observer;
   readonly onFailure: (error: ProglogError) => void;
   readonly timing?: Partial<ReplicaTiming> | undefined;
+  readonly ports?: AgentPorts | undefined;
 }
 
 /** This server's replica among the others: links to them, who they are, and who leads. */
@@ -41,17 +41,18 @@ export class Cluster {
   readonly #addresses: PeerAddresses;
   /** What operators ask. */
   readonly control: AgentControl;
-  readonly #status: Status;
+  readonly #status: ClusterOptions["status"];
   readonly #observer: Observer;
   readonly #metrics: ClusterMetrics;
-  #membership: Membership | undefined;
+  readonly #ports: AgentPorts;
+  #membership: MembersSeen | undefined;
   #bootstrapper: Bootstrapper | undefined;
   #reconciler: Reconciler | undefined;
   #standing: Standing | undefined;
 
   private constructor(
     data: DataLog,
-    { status, observer, onFailure }: ClusterOptions,
+    { status, observer, onFailure, ports = {} }: ClusterOptions,
     made: Pick<Cluster, "replica" | "links"> & { readonly addresses: PeerAddresses },
   ) {
     this.replica = made.replica;
@@ -60,6 +61,7 @@ export class Cluster {
     this.#replicaId = data.directory.meta.replicaId;
     this.#status = status;
     this.#observer = observer;
+    this.#ports = ports;
     this.control = new AgentControl({
       replica: made.replica,
       calls: made.links.calls,
@@ -69,6 +71,7 @@ export class Cluster {
       membership: () => this.#membership,
       learn: (member) => made.links.links.learn(member),
       observer,
+      clock: ports.clock,
     });
     this.#metrics = new ClusterMetrics(made.replica, observer);
     const removals = new Removals({
@@ -88,19 +91,19 @@ export class Cluster {
 
   /** An only voter leads when this resolves; others are dialled as soon as they can be found. */
   static async start(data: DataLog, options: ClusterOptions): Promise<Cluster> {
-    const { security, status, observer, onFailure, timing } = options;
+    const { security, status, observer, onFailure, timing, ports = {} } = options;
     const addresses = new PeerAddresses();
     const links = new Links({
       directory: data.directory,
       log: LOG_NAME,
-      ...{ security, addresses, observer, onFailure },
+      ...{ security, addresses, observer, onFailure, ports },
     });
     try {
       const replica = await startReplica(data, {
         describe: () => status.describe(),
         describePeer: addresses.describe,
         peers: links.peers,
-        ...{ observer, timing },
+        ...{ observer, timing, clock: ports.clock, random: ports.random, schedule: ports.schedule },
       });
       const cluster = new Cluster(data, options, { replica, links, addresses });
       cluster.#bootstrapper = await cluster.#openBootstrapper(data.directory, options);
@@ -113,13 +116,13 @@ export class Cluster {
 
   #openBootstrapper(
     directory: DataDirectory,
-    { expect, observer, onFailure }: ClusterOptions,
+    { expect, observer, onFailure, ports: { clock, random } = {} }: ClusterOptions,
   ): Promise<Bootstrapper> {
     const { replica, links } = this;
     const { name, replicaId } = directory.meta;
     return Bootstrapper.open({
       own: { name, replicaId },
-      ...{ expect, observer, onFailure, calls: links.calls },
+      ...{ expect, observer, onFailure, clock, random, calls: links.calls },
       seen: () => (this.#membership === undefined ? [] : replicasSeen(this.#membership)),
       hasState: () => directory.meta.clusterId !== "" || replica.status.lastIndex > 0,
       store: {
@@ -142,15 +145,16 @@ export class Cluster {
    * Gossip tells where the others are, and who is new. Once those that were told of have been looked
    * for, a server without a cluster may make one.
    */
-  begin(membership: Membership, rpcAddress: string, lookedFor: Promise<void>): void {
+  begin(membership: MembersSeen, rpcAddress: string, lookedFor: Promise<void>): void {
     const { replica, links } = this;
+    const { clock } = this.#ports;
     this.#membership = membership;
     this.#addresses.begin(membership, rpcAddress);
     void lookedFor.then(() => this.#bootstrapper?.begin());
-    this.#reconciler = new Reconciler({ replica, membership, links, observer: this.#observer });
-    this.#standing = new Standing(replica, this.#replicaId, (reason) =>
-      this.#status.stands(reason),
-    );
+    const observer = this.#observer;
+    this.#reconciler = new Reconciler({ replica, membership, links, observer, clock });
+    const stands = (reason: string | undefined): void => this.#status.stands(reason);
+    this.#standing = new Standing(replica, this.#replicaId, stands, clock);
   }
 
   /** Lets nobody in any more, and another one lead. */
@@ -158,7 +162,7 @@ export class Cluster {
     await this.#bootstrapper?.close();
     await this.#reconciler?.close();
     this.#standing?.close();
-    await handOver(this.replica, this.#replicaId);
+    await handOver(this.replica, this.#replicaId, this.#ports.clock);
   }
 
   /** Answers what has begun, then is silent. */

@@ -7,6 +7,7 @@ import { Log, openDataDirectory } from "../log/index.ts";
 import type { DataDirectory, Disk } from "../log/index.ts";
 import { ProducerTable, Replica } from "../replica/index.ts";
 import type { ReplicaOptions } from "../replica/index.ts";
+import type { AgentPorts } from "./ports.ts";
 import type { AgentConfig } from "./settings.ts";
 import { defaultNodeName } from "./settings.ts";
 
@@ -29,6 +30,7 @@ export interface DataLogOptions {
   readonly mustExist?: boolean | undefined;
   /** Look only: every file stays as it is. */
   readonly readOnly?: boolean | undefined;
+  readonly ports?: AgentPorts | undefined;
 }
 
 /** A server's log, held by this process, without a server around it. */
@@ -49,7 +51,8 @@ export async function openDataLog(
   options: DataLogOptions = {},
 ): Promise<DataLog> {
   const { observer, onFailure, disk, hasOthers = false } = options;
-  const { mustExist = false, readOnly = false, waitsIfNew = false } = options;
+  const { mustExist = false, readOnly = false, waitsIfNew = false, ports } = options;
+  const { clock, random } = ports ?? {};
   if (mustExist) await refuseEmpty(settings.dataDir);
   const directory = await openDataDirectory(settings.dataDir, {
     name: settings.nodeName || undefined,
@@ -58,6 +61,7 @@ export async function openDataLog(
     disk,
     readOnly,
     waitsIfNew,
+    random,
   });
   try {
     const { name, replicaId, clusterId } = directory.meta;
@@ -73,6 +77,8 @@ export async function openDataLog(
       fsync: settings.fsync === "always",
       scrubBytesPerSecond: settings.scrubBytesPerSecond,
       disk: directory.disk,
+      ...(clock === undefined ? {} : { clock }),
+      ...(random === undefined ? {} : { random }),
       ...(observer === undefined ? {} : { observer }),
       ...(onFailure === undefined ? {} : { onFailure }),
     });
@@ -104,7 +110,7 @@ async function refuseEmpty(directory: string): Promise<void> {
 /** The replica over an opened log: what appends go through, with or without a server. */
 export function startReplica(
   { log, producers, directory }: DataLog,
-  options: Pick<ReplicaOptions, "describe" | "describePeer" | "peers" | "observer" | "timing">,
+  options: Omit<ReplicaOptions, "log" | "producers" | "replicaId" | "name" | "gunzip">,
 ): Promise<Replica> {
   const { replicaId } = directory.meta;
   return Replica.start({ log, producers, replicaId, gunzip: gunzipBounded, ...options });

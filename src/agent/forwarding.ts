@@ -3,16 +3,18 @@ import type { Observer } from "../base/index.ts";
 import { ForwardingLog } from "../replica/index.ts";
 import type { Replica } from "../replica/index.ts";
 import type { PeerCalls } from "../transport/index.ts";
+import type { AgentPorts } from "./ports.ts";
 
 /** The log of the cluster: appends that come in here are decided by whoever leads, and vice versa. */
 export function forwardingLog(
   { replica, calls }: { readonly replica: Replica; readonly calls: PeerCalls },
   observer: Observer,
+  { clock, random, schedule }: AgentPorts = {},
 ): ForwardingLog {
   const log = new ForwardingLog(replica, {
     ask: (leader, payload, timeoutMs) =>
       calls.call(leader, "forwardAppends", payload, { timeoutMs }),
-    observer,
+    ...{ observer, clock, random, schedule },
   });
   calls.handle("forwardAppends", (payload, { clusterId, name, replicaId }) => {
     if (clusterId === "") throw stranger(name);

@@ -16,7 +16,7 @@ import type {
 } from "../transport/index.ts";
 import type { PeerAddresses } from "./peer-addresses.ts";
 import { peerDial } from "./peer-dial.ts";
-import type { Security } from "./security.ts";
+import type { AgentPorts, PeerSecurity } from "./ports.ts";
 
 /** The feature level up to which this build knows all types of entries. */
 const FEATURE_LEVEL_MAX = 0;
@@ -24,11 +24,12 @@ const FEATURE_LEVEL_MAX = 0;
 export interface LinksOptions {
   readonly directory: DataDirectory;
   readonly log: string;
-  readonly security: Security;
+  readonly security: PeerSecurity;
   readonly addresses: PeerAddresses;
   readonly observer: Observer;
   /** The disk failed, or a peer says what this build does not know. */
   readonly onFailure: (error: ProglogError) => void;
+  readonly ports?: AgentPorts | undefined;
 }
 
 /** Who hears of what others say of themselves. */
@@ -64,15 +65,17 @@ export class Links implements AsyncDisposable {
     this.#directory = options.directory;
     const { log, observer, addresses, security } = options;
     const identity = (): PeerIdentity => this.#identity();
-    const shared = { identity, log, wire: logWire, observer };
+    const { clock, random, dial = peerDial(security) } = options.ports ?? {};
+    const shared = { identity, log, wire: logWire, observer, clock };
     this.#links = new PeerLinks<Entry>({
       ...shared,
       resolve: (member) => addresses.addressOf(member),
-      dial: peerDial(security),
+      dial,
+      random,
       onUnreachable: ({ replicaId }) => this.#replica?.unreachable(replicaId),
       onAnswer: (member, answer) => this.#handler?.answered(member, answer),
     });
-    this.calls = new PeerCalls({ links: this.#links, identity, log, observer });
+    this.calls = new PeerCalls({ links: this.#links, identity, log, clock, random, observer });
     this.#listener = new PeerListener<Entry>({
       ...shared,
       identify: (socket) => this.#identify(socket),

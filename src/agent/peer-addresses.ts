@@ -1,8 +1,8 @@
 import type { ConfigurationMember } from "../base/index.ts";
 import { replicaOf } from "../membership/index.ts";
-import type { Membership } from "../membership/index.ts";
 import type { PeerDescription } from "../replica/index.ts";
 import type { PeerAddress } from "../transport/index.ts";
+import type { MembersSeen } from "./ports.ts";
 import { parseAddress } from "./values.ts";
 
 /** Tags by which a server tells the others of itself. */
@@ -24,7 +24,7 @@ export const REPLICA_ROLE = "replica";
 const NAMED = { role: TAG.role, isRole: REPLICA_ROLE, replicaId: TAG.replicaId };
 
 /** The other servers that gossip calls alive. */
-export function replicasSeen(membership: Membership): readonly ConfigurationMember[] {
+export function replicasSeen(membership: MembersSeen): readonly ConfigurationMember[] {
   return membership
     .members()
     .filter(({ status, name }) => status === "alive" && name !== membership.name)
@@ -37,12 +37,12 @@ export function replicasSeen(membership: Membership): readonly ConfigurationMemb
  * machines, so that they are never stored: gossip tells them, and where it does not, DNS does.
  */
 export class PeerAddresses {
-  #membership: Membership | undefined;
+  #membership: MembersSeen | undefined;
   #ownName = "";
   #ownAddress = "";
 
   /** From now on gossip is asked, and our own name and address say how others are called. */
-  begin(membership: Membership, ownAddress: string): void {
+  begin(membership: MembersSeen, ownAddress: string): void {
     this.#membership = membership;
     this.#ownName = membership.name;
     this.#ownAddress = ownAddress;

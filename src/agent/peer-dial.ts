@@ -2,17 +2,17 @@ import { connect } from "node:tls";
 import type { TLSSocket } from "node:tls";
 import { dialPlain, PEER_SERVER_NAME, RAFT_ALPN } from "../transport/index.ts";
 import type { PeerDial } from "../transport/index.ts";
-import type { Security } from "./security.ts";
+import type { PeerSecurity } from "./ports.ts";
 
 /**
  * How other servers are dialled: with our certificate where there is one, and then only to a server
  * whose own names it as the one that was asked for. Certificates are read at each dial.
  */
-export function peerDial(security: Security): PeerDial {
+export function peerDial(security: PeerSecurity): PeerDial {
   return security.context === undefined ? dialPlain : secureDial(security);
 }
 
-function secureDial(security: Security): PeerDial {
+function secureDial(security: PeerSecurity): PeerDial {
   return ({ host, port }, { name, signal }) =>
     new Promise((resolve, reject) => {
       const context = security.dialContext;
@@ -46,7 +46,11 @@ function secureDial(security: Security): PeerDial {
     });
 }
 
-function strangerBecause(socket: TLSSocket, name: string, security: Security): string | undefined {
+function strangerBecause(
+  socket: TLSSocket,
+  name: string,
+  security: PeerSecurity,
+): string | undefined {
   if (socket.alpnProtocol !== RAFT_ALPN) return "the other end does not speak with replicas";
   const found = security.peerOf(socket);
   if (found === undefined) return "the certificate there is no server's";

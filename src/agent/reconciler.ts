@@ -1,15 +1,16 @@
 import { limits, membersOf, ProglogError, systemClock } from "../base/index.ts";
 import type { Clock, ConfigurationMember, Observer } from "../base/index.ts";
 import { candidates, nextStep } from "../membership/index.ts";
-import type { Membership, ReconcileStep } from "../membership/index.ts";
+import type { ReconcileStep } from "../membership/index.ts";
 import type { Replica } from "../replica/index.ts";
 import type { HelloAnswer } from "../transport/index.ts";
 import type { Links } from "./links.ts";
 import { replicasSeen } from "./peer-addresses.ts";
+import type { MembersSeen } from "./ports.ts";
 
 export interface ReconcilerParts {
   readonly replica: Replica;
-  readonly membership: Membership;
+  readonly membership: MembersSeen;
   readonly links: Links;
   readonly observer: Observer;
   readonly clock?: Clock | undefined;

@@ -20,6 +20,7 @@ export class Tails implements TailHost {
   readonly log: CommitLog;
   readonly reads: TailReads;
   readonly #clock: Clock;
+  readonly #runSoon: (task: () => void) => void;
   readonly #unsubscribe: () => void;
   readonly #waiting = new LinkedList<TailEntry>();
   readonly #ready = new LinkedList<TailEntry>();
@@ -30,10 +31,16 @@ export class Tails implements TailHost {
   #turnEndsAt = 0;
   #closed: ProglogError | undefined;
 
-  constructor(log: CommitLog, clock: Clock = systemClock) {
+  /** `schedule` runs a task after the input and output of this turn. */
+  constructor(
+    log: CommitLog,
+    clock: Clock = systemClock,
+    schedule: (task: () => void) => void = (task) => void setImmediate(task),
+  ) {
     this.log = log;
     this.reads = new TailReads(log);
     this.#clock = clock;
+    this.#runSoon = schedule;
     this.#unsubscribe = log.onCommit(() => {
       this.#ready.takeAll(this.#waiting);
       this.#schedule();
@@ -125,7 +132,7 @@ export class Tails implements TailHost {
   #schedule(): void {
     if (this.#scheduled || this.#ready.empty) return;
     this.#scheduled = true;
-    setImmediate(() => {
+    this.#runSoon(() => {
       this.#scheduled = false;
       this.#run();
     });
