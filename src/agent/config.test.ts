@@ -229,6 +229,42 @@ test("one port cannot be both listeners", async () => {
   assert.match(await refusal(loadConfig({ flags: { httpPort: "8400" } })), /are both 8400/);
 });
 
+test("addresses that others are told: one that is none, that leads them astray, or that is another's", async () => {
+  const key = Buffer.alloc(32, 1).toString("base64");
+  const others = { startJoinAddrs: "10.0.0.2:8401", gossipKey: key, insecure: true };
+  const beyond = { ...others, bindAddr: "10.0.0.1:8401" };
+  const wrong: readonly [Record<string, unknown>, RegExp][] = [
+    [
+      { advertiseRpcAddr: "0.0.0.0:8400" },
+      /--advertise-rpc-addr 0\.0\.0\.0:8400 is where to listen/,
+    ],
+    [
+      { advertiseGossipAddr: "[::]:8401" },
+      /--advertise-gossip-addr \[::\]:8401 is where to listen/,
+    ],
+    [{ advertiseHttpAddr: "a.example:0" }, /--advertise-http-addr a\.example:0 has no port/],
+    [{ ...beyond, advertiseRpcAddr: "127.0.0.1:8400" }, /contradicts --bind-addr 10\.0\.0\.1:8401/],
+    [{ ...beyond, advertiseGossipAddr: "localhost:8401" }, /on their own machines/],
+    [
+      { advertiseRpcAddr: "127.0.0.1:8401" },
+      /-rpc-addr and --bind-addr are both 127\.0\.0\.1:8401/,
+    ],
+    [
+      { advertiseExternalAddr: "a.example:1", advertiseGossipAddr: "a.example:1" },
+      /-external-addr and --advertise-gossip-addr are both a\.example:1/,
+    ],
+  ];
+  for (const [flags, says] of wrong) assert.match(await refusal(loadConfig({ flags })), says);
+  const right: readonly Record<string, unknown>[] = [
+    { ...beyond, advertiseRpcAddr: "a.example:8400", advertiseGossipAddr: "a.example:8401" },
+    // Clients may be here only, and so may everybody who is asked for nothing more.
+    { ...beyond, advertiseExternalAddr: "127.0.0.1:8400" },
+    { bindAddr: "0.0.0.0:8401", insecure: true, advertiseRpcAddr: "localhost:8400" },
+    { advertiseRpcAddr: "10.0.0.1:8400", advertiseHttpAddr: "10.0.0.1:8400" },
+  ];
+  for (const flags of right) await loadConfig({ flags });
+});
+
 test("any host name gives a label", () => {
   assert.match(defaultNodeName(), /^[a-z0-9-]+$/);
   assert.equal(labelOf("proglog-0.proglog.default.svc"), "proglog-0");

@@ -1,6 +1,7 @@
 import { readFile, stat } from "node:fs/promises";
 import { parse as parseYaml } from "yaml";
 import { limits, ProglogError } from "../base/index.ts";
+import { advertisedProblems } from "./advertised.ts";
 import { keyOf, SETTINGS, variableOf } from "./settings.ts";
 import type { AgentConfig, SettingName } from "./settings.ts";
 import { nearest } from "./suggest.ts";
@@ -239,6 +240,7 @@ function checkTogether(config: AgentConfig, problems: string[]): void {
         "not be found",
     );
   }
+  problems.push(...advertisedProblems(config));
   for (const other of ["rpcPort", "httpPort"] as const) {
     if (config.healthPort === 0 || config.healthPort === "auto") continue;
     if (config.healthPort !== config[other]) continue;

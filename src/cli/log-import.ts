@@ -1,12 +1,14 @@
 import { createReadStream } from "node:fs";
 import { addAbortSignal } from "node:stream";
 import { startReplica } from "../agent/index.ts";
+import type { DataLog } from "../agent/index.ts";
 import { gunzipBounded } from "../api/index.ts";
 import {
   BatchBuilder,
   batchSizeAt,
   decodeBatch,
   limits,
+  membersOf,
   ProglogError,
   validateBatch,
 } from "../base/index.ts";
@@ -71,6 +73,7 @@ async function intoDirectory(
   dataDir: string,
 ): Promise<void> {
   await using data = await openOffline(context, dataDir, "append");
+  refuseShared(data, dataDir);
   const nobody = { rpcAddress: "", httpAddress: "", fsyncRelaxed: false };
   const { clusterId, name } = data.directory.meta;
   await using replica = await startReplica(data, {
@@ -88,6 +91,24 @@ async function intoDirectory(
     },
     finish: append,
   });
+}
+
+/** Only a server that is alone may append by its own word: what others do not hear of is not in their log. */
+function refuseShared({ directory, log }: DataLog, dataDir: string): void {
+  const { clusterId, replicaId } = directory.meta;
+  const others = membersOf(log.hardState.configuration).filter(
+    (member) => member.replicaId !== replicaId,
+  );
+  if (clusterId === "") {
+    const text = `the server of ${dataDir} belongs to no cluster yet: start it, and import to --address`;
+    throw new ProglogError("CONFIGURATION", text);
+  }
+  if (others.length === 0) return;
+  const names = others.map(({ name }) => name).toSorted();
+  throw new ProglogError(
+    "CONFIGURATION",
+    `the log in ${dataDir} is shared with ${names.join(", ")}: import to --address of one of the servers`,
+  );
 }
 
 async function pour(
