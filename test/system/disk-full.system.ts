@@ -1,6 +1,6 @@
 /** A real file system that is full: appends are refused, nothing is lost, and it goes on by itself. */
 import assert from "node:assert/strict";
-import { rmSync, statfsSync, writeFileSync } from "node:fs";
+import { rmSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { test } from "node:test";
@@ -10,26 +10,13 @@ import type { Client } from "../../src/client/index.ts";
 import { openLog } from "../../src/log/index.ts";
 import { skipUnless } from "../support/require.ts";
 import { AgentProcess } from "./support/agent.ts";
-import { canMount, mountTmpfs } from "./support/mounts.ts";
+import { canMount, fill, mountTmpfs } from "./support/mounts.ts";
 
 const MiB = 1 << 20;
 const needsMount = skipUnless(canMount(), "root that may mount");
 const flags = ["--segment-bytes", "1MiB"];
 /** Tells at once what the server says, instead of trying again. */
 const IMPATIENT = { retry: { attemptsMax: 1, delayMsMin: 1, delayMsMax: 1 } };
-
-/** Takes all that is free but so many bytes. */
-function fill(mounted: string, freeBytes: number): string {
-  const ballast = join(mounted, "ballast");
-  const { bavail, bsize } = statfsSync(mounted);
-  try {
-    writeFileSync(ballast, new Uint8Array(Math.max(0, bavail * bsize - freeBytes)));
-  } catch (error) {
-    // A server that writes meanwhile took the rest: full is full.
-    if (freeBytes > 0 || (error as NodeJS.ErrnoException).code !== "ENOSPC") throw error;
-  }
-  return ballast;
-}
 
 /** Bytes that are different for each record. */
 function valueOf(n: number, bytes: number): Buffer {

@@ -1,5 +1,5 @@
 import { execFileSync } from "node:child_process";
-import { mkdirSync, mkdtempSync, realpathSync, rmSync } from "node:fs";
+import { mkdirSync, mkdtempSync, realpathSync, rmSync, statfsSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { TestContext } from "node:test";
@@ -43,4 +43,17 @@ export function mountFor(t: TestContext, ...args: readonly string[]): string {
 /** A file system in memory, of so many bytes. */
 export function mountTmpfs(t: TestContext, sizeBytes: number): string {
   return mountFor(t, "-t", "tmpfs", "-o", `size=${sizeBytes}`, "tmpfs");
+}
+
+/** Takes all that is free on a file system but so many bytes; answers the file that did. */
+export function fill(mounted: string, freeBytes: number): string {
+  const ballast = join(mounted, "ballast");
+  const { bavail, bsize } = statfsSync(mounted);
+  try {
+    writeFileSync(ballast, new Uint8Array(Math.max(0, bavail * bsize - freeBytes)));
+  } catch (error) {
+    // A server that writes meanwhile took the rest: full is full.
+    if (freeBytes > 0 || (error as NodeJS.ErrnoException).code !== "ENOSPC") throw error;
+  }
+  return ballast;
 }
