@@ -261,8 +261,11 @@ export const clientFileCheckIntervalMs = 1_000;
 /** A client's gRPC connection with calls, and no traffic, is asked for a sign of life so often. */
 export const clientKeepaliveIntervalMs = 5_000;
 export const clientKeepaliveTimeoutMs = 5_000;
-/** Attempts that a client makes of a call, or of a stream without progress, before it gives up. */
-export const retryAttemptsMax = 5;
+/**
+ * Attempts that a client makes of a call, or of a stream without progress, before it gives up: some two
+ * seconds, in which a server is started again.
+ */
+export const retryAttemptsMax = 7;
 /** The pause after a failed attempt; it doubles, with jitter, up to the second number. */
 export const retryDelayMsMin = 50;
 export const retryDelayMsMax = 2_000;
@@ -271,10 +274,10 @@ export const leaderRetryDelayMsMax = 250;
 /** Repetitions of all calls of one client, a second, and so many at once after a quiet time. */
 export const retriesPerSecondMax = 200;
 export const retriesBurstMax = 50;
+/** Attempts of those who follow a log for days: servers are restarted, and come back. */
+export const followRetryAttemptsMax = 60;
 /** A producer's stream without an answer for so long is tried anew, which a stamp makes harmless. */
 export const producerStallMsMin = 3_000;
-/** The same for those who follow a log for days: servers are restarted, and come back. */
-export const followRetryAttemptsMax = 60;
 /** A producer that got no answer for so long, whatever it tried, gives up. */
 export const deliveryTimeoutMs = 60_000;
 /** A batch of the client's producer is sent when it has reached this size. */

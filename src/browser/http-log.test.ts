@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { HttpServer } from "../../test/support/http-call.ts";
 import { MemoryCommitLog } from "../../test/support/memory-commit-log.ts";
-import type { ProglogError } from "../base/index.ts";
+import { limits, type ProglogError } from "../base/index.ts";
 import { startTestServer, type TestServer } from "../testing/index.ts";
 import { fromBase64, toBase64 } from "./base64.ts";
 import { readEvents, type ServerSentEvent } from "./event-stream.ts";
@@ -46,6 +46,14 @@ describe("records of a page", () => {
       assert.deepEqual(offsets, [1, 2]);
       assert.deepEqual((await log.read(1)).value, bytes);
       assert.deepEqual([(await log.read(2)).value, (await log.read(2)).key], [null, null]);
+    }));
+
+  test("one that is too large, in the midst of others, is refused with all of them", () =>
+    withServer(async (log) => {
+      const values = ["before", "x".repeat(limits.recordBytesMax + 1), "after"];
+      const all = log.produceAll(values.map((value) => ({ value })));
+      await assert.rejects(all, { code: "RECORD_TOO_LARGE", notAppended: true });
+      assert.equal((await log.offsets()).next, 0);
     }));
 
   test("base64 of any length", () => {

@@ -22,7 +22,7 @@ import type { ProduceAnswer, ProduceOptions, ReadOptions, RecordsOptions } from 
 import { readBatches, type ReadRange } from "./consumer.ts";
 import { Producer, type ProducerOptions } from "./producer.ts";
 import { type BatchSource, type LogRecord, RecordStream } from "./record-stream.ts";
-import { DEFAULT_RETRY, RetryBudget, retrying, type RetryPolicy } from "./retry.ts";
+import { DEFAULT_RETRY, FOLLOW_RETRY, RetryBudget, retrying, type RetryPolicy } from "./retry.ts";
 import { TypedLog } from "./typed-log.ts";
 
 export interface ConnectOptions {
@@ -34,6 +34,7 @@ export interface ConnectOptions {
   readonly credentials?: ChannelCredentials | undefined;
   /** The log's name; default: the servers' default log. */
   readonly log?: string | undefined;
+  /** Default: a few seconds of attempts, and more than a minute for those who follow the log. */
   readonly retry?: RetryPolicy | undefined;
 }
 
@@ -48,6 +49,7 @@ export class Client implements AsyncDisposable {
   readonly #log: string;
   readonly #timeoutMs: number;
   readonly #retry: RetryPolicy;
+  readonly #followRetry: RetryPolicy;
   readonly #budget = new RetryBudget();
   /** One past the highest offset that was acknowledged to this client. */
   #ownNext = 0;
@@ -58,6 +60,7 @@ export class Client implements AsyncDisposable {
     this.#log = options.log ?? "";
     this.#timeoutMs = options.timeoutMs ?? limits.callTimeoutMs;
     this.#retry = options.retry ?? DEFAULT_RETRY;
+    this.#followRetry = options.retry ?? FOLLOW_RETRY;
   }
 
   /**
@@ -158,19 +161,20 @@ export class Client implements AsyncDisposable {
     isRepeatable: (error: ProglogError) => boolean = isRetryable,
   ): Promise<T> {
     const { signal } = options;
-    const deadlineMs = Date.now() + this.#timeoutMs;
+    const deadlineMs = performance.now() + this.#timeoutMs;
     const [policy, budget] = [this.#retry, this.#budget];
+    // What may be repeated does not wait to the end for a server that does not answer at all.
+    const attemptMsMax = isRepeatable === isRetryable ? limits.attemptTimeoutMs : Infinity;
     return retrying({ policy, budget, isRepeatable, deadlineMs, signal }, () => {
-      // What may be repeated does not wait to the end for a server that does not answer at all.
-      const attemptMs =
-        isRepeatable === isRetryable ? Date.now() + limits.attemptTimeoutMs : Infinity;
-      const options = { signal, deadlineMs: Math.min(deadlineMs, attemptMs) };
+      const timeoutMs = Math.min(deadlineMs - performance.now(), attemptMsMax);
+      const options = { signal, timeoutMs };
       return this.#connection.unary(name, request, decode, options);
     });
   }
 
   #read(range: ReadRange): BatchSource {
-    return readBatches(this.#connection, range, this.#retry);
+    const retry = range.follow ? this.#followRetry : this.#retry;
+    return readBatches(this.#connection, range, retry);
   }
 
   /** From words to offsets; asks the server only when that is needed. */
@@ -211,10 +215,11 @@ export class Client implements AsyncDisposable {
     throw new ProglogError("INTERNAL", "the server has a record where there can be none");
   }
 
-  #range(options: ReadOptions, from: number, end: number): ReadRange {
+  #range(options: RecordsOptions, from: number, end: number): ReadRange {
     return {
       from,
       end,
+      follow: options.follow ?? false,
       log: this.#log,
       linearizable: options.consistency === "linearizable",
       minOffset: options.minOffset ?? (this.#ownNext > 0 ? this.#ownNext - 1 : undefined),

@@ -25,8 +25,8 @@ export class ClusterClient implements AsyncDisposable {
   ): Promise<ControlMethods[Name]["response"]> {
     const { encodeRequest, decodeResponse } = CONTROL_CODECS[name];
     const bytes = encodeRequest({ ...request, log: this.#log });
-    const deadlineMs = Date.now() + this.#timeoutMs;
-    return this.#connection.unary(name, bytes, decodeResponse, { signal, deadlineMs });
+    const timeoutMs = this.#timeoutMs;
+    return this.#connection.unary(name, bytes, decodeResponse, { signal, timeoutMs });
   }
 
   close(): void {

@@ -75,12 +75,12 @@ export class Connection {
     });
   }
 
-  /** A call with one answer. `deadlineMs` is a time of `Date.now()`. */
+  /** A call with one answer, which may take so long. */
   unary<T>(
     name: LogMethodName | ControlMethodName,
     request: Buffer,
     decode: (bytes: Uint8Array) => T,
-    options: CallOptions & { readonly deadlineMs: number },
+    options: CallOptions & { readonly timeoutMs: number },
   ): Promise<T> {
     return new Promise<T>((resolve, reject) => {
       this.#assertOpen(options.signal);
@@ -91,7 +91,7 @@ export class Connection {
         responseDeserialize,
         request,
         callMetadata(),
-        { deadline: options.deadlineMs },
+        { deadline: Date.now() + options.timeoutMs },
         (error, response) => {
           release();
           if (response === undefined) reject(this.errorOf(error, options.signal));
@@ -148,6 +148,10 @@ export class Connection {
     if (signal?.aborted) return abortError(signal);
     if (this.#closed) return closedError(caught);
     const error = fromServiceError(caught);
+    if (error.code === "DEADLINE_EXCEEDED" && NEVER_SENT.test(error.message)) {
+      const message = `no server was reached in time: ${error.message}`;
+      return new ProglogError(error.code, message, { cause: caught, notAppended: true });
+    }
     const neverBegan = NEVER_BEGAN.test(error.message);
     if (!neverBegan && !isBrokenOff(error)) return error;
     const { message, details } = error;
@@ -205,6 +209,9 @@ function closedError(cause?: unknown): ProglogError {
  */
 const NEVER_BEGAN =
   /^(Channel closed before call started|Failed to start HTTP\/2 stream|Stream refused by server)/;
+
+/** What the library says of calls whose time was over while they still waited for a connection. */
+const NEVER_SENT = /^Deadline exceeded.*,(waiting for [a-z ]+|Waiting for LB pick)$/;
 
 function openChannel(
   address: string,

@@ -8,6 +8,8 @@ export interface ReadRange {
   readonly from: number;
   /** Infinity: wait for new records at the end of the log. */
   readonly end: number;
+  /** It goes on where the log ended when it began. */
+  readonly follow: boolean;
   readonly log: string;
   readonly linearizable: boolean;
   readonly minOffset: number | undefined;

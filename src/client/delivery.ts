@@ -209,7 +209,7 @@ export class Delivery {
       const request = encodeCreateProducerRequest({ name, log });
       const call = this.#connection.unary("CreateProducer", request, decodeCreateProducerResponse, {
         signal: this.#stop.signal,
-        deadlineMs: Date.now() + timeoutMs,
+        timeoutMs,
       });
       this.#queue.stampWith(await call);
       this.#progressed();

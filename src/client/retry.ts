@@ -20,6 +20,12 @@ export const DEFAULT_RETRY: RetryPolicy = {
   delayMsMax: limits.retryDelayMsMax,
 };
 
+/** Those who follow a log outlast a restart of its servers. */
+export const FOLLOW_RETRY: RetryPolicy = {
+  ...DEFAULT_RETRY,
+  attemptsMax: limits.followRetryAttemptsMax,
+};
+
 /**
  * The pauses between attempts: doubling, bounded, and spread over their upper half, so that clients
  * which failed together do not come back together. After `NOT_LEADER` they stay short: an election
@@ -87,7 +93,7 @@ export class RetryBudget {
 export interface RetryOptions {
   readonly policy: RetryPolicy;
   readonly budget: RetryBudget;
-  /** A time of `Date.now()`, after which nothing is begun. */
+  /** A time of `performance.now()`, after which nothing is begun: that clock is set by nobody. */
   readonly deadlineMs: number;
   /** Whether the same may be tried again after this. */
   readonly isRepeatable: (error: ProglogError) => boolean;
@@ -107,7 +113,7 @@ export async function retrying<T>(options: RetryOptions, attempt: () => Promise<
     }
     if (!isRepeatable(error) || backoff.failed(error)) throw error;
     const pauseMs = Math.max(backoff.pauseMs(error), budget.take(performance.now()));
-    if (Date.now() + pauseMs + limits.attemptTimeMsMin > deadlineMs) throw error;
+    if (performance.now() + pauseMs + limits.attemptTimeMsMin > deadlineMs) throw error;
     await waitFor(pauseMs, signal);
   }
 }
