@@ -1,7 +1,7 @@
-import { decodeConsumeBatchResponse, encodeConsumeRequest } from "../../src/api/index.ts";
 import { connect } from "../../src/client/index.ts";
 import type { Client } from "../../src/client/index.ts";
 import { readBatchHeader } from "../../src/base/index.ts";
+import { messagesOf, readRecords } from "../support/consumed.ts";
 import { Driver, readStream } from "../support/driver.ts";
 import { checkProduced, produceRecords } from "../support/produced.ts";
 import { ratedAgainst, told } from "../support/result.ts";
@@ -66,32 +66,12 @@ async function run(context: RowContext): Promise<RowResult[]> {
   ];
 }
 
-async function readRecords(client: Client, count: number): Promise<void> {
-  let received = 0;
-  for await (const { value } of client.records()) received += value === null ? 0 : 1;
-  if (received !== count) throw new Error(`${received} records came of ${count}`);
-}
-
 async function readBatches(client: Client, count: number): Promise<void> {
   let received = 0;
   for await (const batches of client.batches()) {
     for (const batch of batches) received += readBatchHeader(batch).recordCount;
   }
   if (received !== count) throw new Error(`${received} records came of ${count}`);
-}
-
-/** How many messages our server makes of the log, and how long they are together. */
-async function messagesOf(
-  driver: Driver,
-  maxRecords: number,
-): Promise<{ readonly messages: number; readonly bytes: number }> {
-  const from = { offset: 0, log: "", linearizable: false, minOffset: undefined, maxBytes: 0 };
-  const request = encodeConsumeRequest({ ...from, maxRecords });
-  let bytes = 0;
-  const messages = await readStream(driver.stream("ConsumeBatches", request), (message) => {
-    bytes += decodeConsumeBatchResponse(message).batches.length;
-  });
-  return { messages, bytes };
 }
 
 export const row: Row = { run };

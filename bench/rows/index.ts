@@ -22,6 +22,11 @@ export type RowName =
   | "tail-latency"
   | "idle-streams"
   | "many-tails"
+  | "cluster-produce"
+  | "cluster-consume"
+  | "cluster-length"
+  | "cluster-catch-up"
+  | "cluster-tails"
   | "deployed";
 
 /** In the order of the table. */
@@ -89,6 +94,31 @@ export const ROWS: Readonly<Record<RowName, ListedRow>> = {
   "many-tails": {
     title: "the server's event loop while 10,000 streams follow the log",
     load: () => import("./many-tails.ts"),
+    minutesMax: 3,
+  },
+  "cluster-produce": {
+    title: "three replicas on this machine, against one, and NATS JetStream with three",
+    load: () => import("./cluster-produce.ts"),
+    minutesMax: 5,
+  },
+  "cluster-consume": {
+    title: "our client's consumer at the followers of three, against grpc-js alone",
+    load: () => import("./cluster-consume.ts"),
+    minutesMax: 4,
+  },
+  "cluster-length": {
+    title: "what a record costs behind 10^5, 10^6 and 10^7 others, against 10^4",
+    load: () => import("./cluster-length.ts"),
+    minutesMax: 5,
+  },
+  "cluster-catch-up": {
+    title: "what producers notice of a follower that is a million records behind",
+    load: () => import("./cluster-catch-up.ts"),
+    minutesMax: 5,
+  },
+  "cluster-tails": {
+    title: "the leader's event loop while 10,000 streams follow the log there",
+    load: () => import("./cluster-tails.ts"),
     minutesMax: 3,
   },
   deployed: {

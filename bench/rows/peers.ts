@@ -1,18 +1,18 @@
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { connect } from "../../src/client/index.ts";
-import type { Client } from "../../src/client/index.ts";
+import { readRecords } from "../support/consumed.ts";
 import { startJetStream } from "../support/peers/jetstream.ts";
 import type { Peer } from "../support/peers/peer.ts";
 import { PeerAbsent } from "../support/peers/programs.ts";
 import { startRedis } from "../support/peers/redis.ts";
-import { checkProduced } from "../support/produced.ts";
+import { checkProduced, produceValues } from "../support/produced.ts";
 import { ratedAgainst, skipped } from "../support/result.ts";
 import type { Goal, RowResult } from "../support/result.ts";
 import { pairsOf } from "../support/row.ts";
 import type { Row, RowContext } from "../support/row.ts";
 import { AgentServer } from "../support/servers.ts";
-import { inPairs } from "../support/statistics.ts";
+import { inPairs, rateOf } from "../support/statistics.ts";
 import { Checker, VALUE_BYTES, valueOf } from "../support/values.ts";
 
 const IN_FLIGHT = 512;
@@ -86,7 +86,7 @@ async function contestWith(contest: Contest, context: RowContext): Promise<RowRe
     async () => {
       const from = produced.ours;
       produced.ours += ourCount;
-      return await rateOf(ourCount, () => produceOurs(client, from, produced.ours));
+      return await rateOf(ourCount, () => produceValues(client, from, produced.ours));
     },
     async () => {
       const from = produced.theirs;
@@ -97,7 +97,7 @@ async function contestWith(contest: Contest, context: RowContext): Promise<RowRe
   );
   const consume = await inPairs(
     pairs,
-    () => rateOf(ourCount, () => consumeOurs(client, ourCount)),
+    () => rateOf(ourCount, () => readRecords(client, ourCount)),
     () => rateOf(theirCount, () => consumeTheirs(peer, theirCount)),
   );
   if (context.check) {
@@ -124,29 +124,10 @@ function* valuesOf(from: number, to: number): Generator<Buffer> {
   for (let n = from; n < to; n++) yield valueOf(n);
 }
 
-async function produceOurs(client: Client, from: number, to: number): Promise<void> {
-  await using producer = client.producer();
-  for (let n = from; n < to; n++) await producer.send({ value: valueOf(n) });
-  await producer.flush();
-}
-
-async function consumeOurs(client: Client, count: number): Promise<void> {
-  let received = 0;
-  for await (const { value } of client.records({ limit: count }))
-    received += value === null ? 0 : 1;
-  if (received !== count) throw new Error(`${received} records came of ${count}`);
-}
-
 async function consumeTheirs(peer: Peer, count: number): Promise<void> {
   let received = 0;
   await peer.consume(count, () => (received += 1));
   if (received !== count) throw new Error(`${received} records came of ${count}`);
-}
-
-async function rateOf(count: number, work: () => Promise<void>): Promise<number> {
-  const startMs = performance.now();
-  await work();
-  return (count * 1000) / (performance.now() - startMs);
 }
 
 export const row: Row = { run };

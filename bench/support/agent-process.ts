@@ -18,6 +18,7 @@ const loop = new LoopWatch();
 answerParent(
   {
     address: () => agent.rpcAddress,
+    gossipAddress: () => agent.gossipAddress,
     watchLoop: () => loop.start(),
     loopDelay: () => loop.read(),
   },

@@ -1,9 +1,15 @@
 import { connect } from "../../src/client/index.ts";
+import type { Client } from "../../src/client/index.ts";
 import { Checker, valueOf } from "./values.ts";
 
 /** Fills a server's log with records `from` to `to`, and waits until they are durable. */
 export async function produceRecords(address: string, from: number, to: number): Promise<void> {
   await using client = connect(address);
+  await produceValues(client, from, to);
+}
+
+/** The same by a client that is there already. */
+export async function produceValues(client: Client, from: number, to: number): Promise<void> {
   await using producer = client.producer();
   for (let n = from; n < to; n++) await producer.send({ value: valueOf(n) });
   await producer.flush();

@@ -57,4 +57,17 @@ export class AgentServer extends ServerProcess {
     const child = await Child.start("agent-process", args);
     return new AgentServer(child, (await child.call("address")) as string);
   }
+
+  async gossipAddress(): Promise<string> {
+    return (await this.child.call("gossipAddress")) as string;
+  }
+
+  /** From now on it stands still, and its connections with it, until `resume`. */
+  pause(): void {
+    process.kill(this.child.pid, "SIGSTOP");
+  }
+
+  resume(): void {
+    process.kill(this.child.pid, "SIGCONT");
+  }
 }

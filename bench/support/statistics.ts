@@ -42,3 +42,10 @@ export async function inPairs(
   }
   return { value: median(values), limit: median(limits), ratio: median(ratios) };
 }
+
+/** So many of something a second. */
+export async function rateOf(count: number, work: () => Promise<unknown>): Promise<number> {
+  const startMs = performance.now();
+  await work();
+  return (count * 1000) / (performance.now() - startMs);
+}

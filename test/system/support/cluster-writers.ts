@@ -58,6 +58,14 @@ export async function grpcClusterWriter(options: ClusterWriterOptions): Promise<
   }
 }
 
+/** Our own client, which knows all servers, finds who leads, and repeats what was not appended. */
+export async function clusterWriter(options: ClusterWriterOptions): Promise<void> {
+  await using client = connect(options.addresses.join(","));
+  await write(options, async (_address, value) => {
+    return (await client.produce({ value: Buffer.from(value) })).offset;
+  });
+}
+
 /** The book's `POST /`. */
 export async function httpClusterWriter(options: ClusterWriterOptions): Promise<void> {
   await write(options, async (address, value) => {
