@@ -55,7 +55,7 @@ export async function createAuthority(
       await x509.SubjectKeyIdentifierExtension.create(keys.publicKey),
     ],
   });
-  return { cert: certificate.toString("pem"), key: await keyPem(keys.privateKey) };
+  return { cert: certificatePem(certificate), key: await keyPem(keys.privateKey) };
 }
 
 /** Makes a key, and a certificate for it. Rejects with `CONFIGURATION` for an authority that is none. */
@@ -81,7 +81,7 @@ export async function issueCertificate(options: IssueOptions): Promise<KeyPairPe
       ...(names.length === 0 ? [] : [new x509.SubjectAlternativeNameExtension(names)]),
     ],
   });
-  return { cert: certificate.toString("pem"), key: await keyPem(keys.privateKey) };
+  return { cert: certificatePem(certificate), key: await keyPem(keys.privateKey) };
 }
 
 function alternativeNames(
@@ -127,6 +127,11 @@ async function library(): Promise<typeof X509> {
 
 function newKeys(): Promise<webcrypto.CryptoKeyPair> {
   return webcrypto.subtle.generateKey(ALGORITHM, true, ["sign", "verify"]);
+}
+
+/** Ends its line, so that `cat` makes one file of two authorities. */
+function certificatePem(certificate: X509.X509Certificate): string {
+  return `${certificate.toString("pem")}\n`;
 }
 
 async function keyPem(key: webcrypto.CryptoKey): Promise<string> {

@@ -35,6 +35,10 @@ describe("certs", () => {
     assert.equal(read("peers.pem").subjectAltName, "URI:spiffe://c/node/*");
     assert.equal((await issue("--kind", "server", "--name", "*")).code, 78);
     assert.ok(read("root.pem").verify(read("ca.pem").publicKey));
+    // One file may be put after the other.
+    for (const name of ["ca.pem", "root.pem", "root-key.pem"]) {
+      assert.match(readFileSync(join(dir, name), "utf8"), /-----\n$/, name);
+    }
     assert.equal(statSync(join(dir, "root-key.pem")).mode & 0o777, 0o600);
     assert.ok(Date.parse(read("root.pem").validTo) - Date.now() < 2 * 86_400_000);
   });

@@ -23,6 +23,8 @@ export interface ClientTls {
   readonly serverName?: string | undefined;
 }
 
+const CERTIFICATE = /-----BEGIN CERTIFICATE-----[^-]*-----END CERTIFICATE-----/g;
+
 /** What a context is made of. */
 export type TlsMaterial = Pick<ClientTls, "ca" | "cert" | "key">;
 
@@ -34,7 +36,7 @@ export function secureCredentials({ ca, cert, key }: TlsMaterial): ChannelCreden
   try {
     const context = createSecureContext({
       minVersion: "TLSv1.3",
-      ...(ca === undefined ? {} : { ca: Buffer.from(ca) }),
+      ...(ca === undefined ? {} : { ca: authoritiesIn(Buffer.from(ca)) }),
       ...(cert === undefined ? {} : { cert: Buffer.from(cert) }),
       ...(key === undefined ? {} : { key: Buffer.from(key) }),
     });
@@ -43,4 +45,18 @@ export function secureCredentials({ ca, cert, key }: TlsMaterial): ChannelCreden
     const { message } = ProglogError.from(cause);
     throw new ProglogError("CONFIGURATION", `TLS of the client: ${message}`, { cause });
   }
+}
+
+/**
+ * One by one: of authorities in one text Node stops at the first that it cannot read, and says nothing,
+ * as where two files were put together and the first did not end its line.
+ */
+function authoritiesIn(pem: Buffer): Buffer | string[] {
+  const text = pem.toString("latin1");
+  const all = text.match(CERTIFICATE) ?? [];
+  if (all.length !== text.split("-----BEGIN CERTIFICATE-----").length - 1) {
+    throw new Error("the authorities are cut off in a certificate");
+  }
+  // Whatever else it is, Node may know it.
+  return all.length === 0 ? pem : all;
 }

@@ -230,7 +230,9 @@ describe("a server with certificates and a policy", () => {
     await told("server_tls.reloaded");
     // The connection that is there was believed when it came.
     await root.produce({ value });
-    const tls = { ca: made.otherAuthority.cert, ...made.otherCa };
+    // As two files are that were put together, and the first did not end its line.
+    const ca = `${made.authority.cert.trimEnd()}${made.otherAuthority.cert}`;
+    const tls = { ca, ...made.otherCa };
     await using renewed = connect(agent.rpcAddress, { tls, retry: one });
     assert.equal((await renewed.produce({ value })).offset, 2);
     await using late = connect(agent.rpcAddress, {
@@ -238,6 +240,10 @@ describe("a server with certificates and a policy", () => {
       retry: one,
     });
     await assert.rejects(late.produce({ value }), { code: "UNAVAILABLE" });
+    assert.throws(() => connect(agent.rpcAddress, { tls: { ca: ca.slice(0, -60) } }), {
+      code: "CONFIGURATION",
+      message: /cut off in a certificate/,
+    });
   });
 
   test("decisions that allow are told when that is asked for", async (t) => {
