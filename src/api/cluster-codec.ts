@@ -38,7 +38,8 @@ export interface ServerListing {
   readonly httpAddress: string;
   readonly isLeader: boolean;
   readonly role: "voter" | "learner";
-  readonly highWatermark: number;
+  /** One past the highest committed offset that it has; undefined where who was asked cannot tell. */
+  readonly highWatermark: number | undefined;
   readonly fsyncRelaxed: boolean;
 }
 
@@ -122,7 +123,9 @@ export function encodeGetServersResponse(listings: ServerListings): Buffer {
       httpAddr: server.httpAddress,
       isLeader: server.isLeader,
       role: server.role === "learner" ? Role.LEARNER : Role.VOTER,
-      highWatermark: BigInt(server.highWatermark),
+      ...(server.highWatermark === undefined
+        ? {}
+        : { highWatermark: BigInt(server.highWatermark) }),
       fsyncRelaxed: server.fsyncRelaxed,
     })),
   });
@@ -139,7 +142,10 @@ export function decodeGetServersResponse(bytes: Uint8Array): ServerListings {
       httpAddress: server.httpAddr,
       isLeader: server.isLeader,
       role: server.role === Role.LEARNER ? "learner" : "voter",
-      highWatermark: safe(server.highWatermark, "high_watermark"),
+      highWatermark:
+        server.highWatermark === undefined
+          ? undefined
+          : safe(server.highWatermark, "high_watermark"),
       fsyncRelaxed: server.fsyncRelaxed,
     })),
   };

@@ -64,7 +64,8 @@ export interface ServerListing {
   readonly httpAddress: string;
   readonly isLeader: boolean;
   readonly role: "voter" | "learner";
-  readonly highWatermark: number;
+  /** One past the highest committed offset that it has; undefined where who was asked cannot tell. */
+  readonly highWatermark: number | undefined;
 }
 
 export interface ServerListings {
@@ -316,6 +317,10 @@ function recordOf(json: unknown): HttpRecord {
   return recordFromJson(json);
 }
 
+function wholeOrNone(json: unknown): number | undefined {
+  return typeof json === "number" ? json : undefined;
+}
+
 function listingOf(server: Readonly<Record<string, unknown>>): ServerListing {
   return {
     id: String(server["id"]),
@@ -323,6 +328,6 @@ function listingOf(server: Readonly<Record<string, unknown>>): ServerListing {
     httpAddress: String(server["http_addr"]),
     isLeader: server["is_leader"] === true,
     role: server["role"] === "learner" ? "learner" : "voter",
-    highWatermark: Number(server["high_watermark"]),
+    highWatermark: wholeOrNone(server["high_watermark"]),
   };
 }

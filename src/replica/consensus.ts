@@ -198,6 +198,13 @@ export class Consensus {
   matched(replicaId: ReplicaId): number | undefined {
     return this.#mail.matched(replicaId);
   }
+  /** One past the last committed record that a follower has; undefined where this leader cannot tell. */
+  highWatermarkOf(replicaId: ReplicaId): number | undefined {
+    const matched = this.isLeader ? this.matched(replicaId) : undefined;
+    if (matched === undefined) return undefined;
+    if (matched >= this.#commitIndex) return this.#commitOffset;
+    return this.#end.offsetAfter(matched, this.#storage);
+  }
   /** Now, as an entry of this leader would say it. */
   appendedAt(): number {
     return this.#end.appendedAt();

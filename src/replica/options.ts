@@ -18,7 +18,8 @@ export interface ServerInfo {
   readonly httpAddress: string;
   readonly isLeader: boolean;
   readonly role: "voter" | "learner";
-  readonly highWatermark: number;
+  /** One past the highest committed offset that it has; undefined where that is not known here. */
+  readonly highWatermark: number | undefined;
   readonly fsyncRelaxed: boolean;
 }
 
@@ -40,7 +41,7 @@ export interface ServerDescription {
 
 /** What another server is known by; what is not known may be left out. */
 export type PeerDescription = Partial<
-  Pick<ServerInfo, "rpcAddress" | "httpAddress" | "highWatermark" | "fsyncRelaxed">
+  Pick<ServerInfo, "rpcAddress" | "httpAddress" | "fsyncRelaxed">
 >;
 
 /** Where a replica stands. */

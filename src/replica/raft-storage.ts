@@ -127,11 +127,18 @@ export class RaftStorage implements Storage {
 
   /** One past the last offset at or below an index, if that is known without the disk. */
   nextOffsetAfter(index: number): number | undefined {
-    const entry = this.#tail.get(index);
+    const entry = this.#tail.get(index) ?? this.#inChunks(index);
     const shape = entry && toLog(entry);
     if (shape !== undefined) return shape.baseOffset + shape.recordCount;
     const { lastIndex, nextOffset } = this.#log;
     return index === lastIndex ? nextOffset : undefined;
+  }
+
+  #inChunks(index: number): Entry | undefined {
+    for (const { low, entries } of this.#chunks) {
+      if (index >= low && index < low + entries.length) return entries[index - low];
+    }
+    return undefined;
   }
 
   initialState(): InitialState {

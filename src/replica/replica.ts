@@ -22,13 +22,7 @@ import { AppendLoop, refuseEarly } from "./append-loop.ts";
 import { abortError, batchStamp, checkConditions, checkOffset } from "./checks.ts";
 import { Consensus } from "./consensus.ts";
 import { Members } from "./members.ts";
-import type {
-  ReplicaOptions,
-  ReplicaStatus,
-  ReplicaTiming,
-  ServerInfo,
-  ServersInfo,
-} from "./options.ts";
+import type { ReplicaOptions, ReplicaStatus, ReplicaTiming, ServersInfo } from "./options.ts";
 import { noPeers } from "./ports.ts";
 import type { PeerMessage, ReplicaPorts } from "./ports.ts";
 import { checkProducerName } from "./producer-codec.ts";
@@ -37,6 +31,7 @@ import { ReadRounds } from "./read-rounds.ts";
 import { Repair } from "./repair.ts";
 import { Retention } from "./retention.ts";
 import type { RetentionRule } from "./retention.ts";
+import { listServers } from "./server-list.ts";
 
 /**
  * The commit log of one server, as its services see it: appends go through the loop, reads see what
@@ -305,25 +300,11 @@ export class Replica implements AsyncDisposable {
   }
 
   servers(): ServersInfo {
-    const { clusterId, ...own } = this.#options.describe();
-    const { replicaId, describePeer } = this.#options;
-    const { voters, votersOutgoing, learners, learnersNext } = this.#consensus.configuration;
-    const servers = new Map<ReplicaId, ServerInfo>();
-    const add = (member: ConfigurationMember, role: ServerInfo["role"]): void => {
-      const isOwn = member.replicaId === replicaId;
-      const other = { rpcAddress: "", httpAddress: "", fsyncRelaxed: false, highWatermark: 0 };
-      servers.set(member.replicaId, {
-        ...other,
-        ...(isOwn ? own : describePeer?.(member)),
-        id: isOwn ? own.id : member.name,
-        role,
-        isLeader: isOwn ? this.#loop.isLeading : member.replicaId === this.#consensus.leader,
-        ...(isOwn ? { highWatermark: this.#highWatermark } : {}),
-      });
-    };
-    for (const member of [...learners, ...learnersNext]) add(member, "learner");
-    for (const member of [...votersOutgoing, ...voters]) add(member, "voter");
-    return { clusterId, term: this.term, servers: [...servers.values()] };
+    const { isLeading, highWatermark } = this;
+    return listServers({
+      ...this.#options,
+      ...{ consensus: this.#consensus, isLeading, highWatermark },
+    });
   }
 
   /** How much of the log is kept, as it was decided last. */

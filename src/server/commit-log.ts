@@ -7,7 +7,8 @@ export interface ServerInfo {
   readonly httpAddress: string;
   readonly isLeader: boolean;
   readonly role: "voter" | "learner";
-  readonly highWatermark: number;
+  /** One past the highest committed offset that it has; undefined where that is not known here. */
+  readonly highWatermark: number | undefined;
   readonly fsyncRelaxed: boolean;
 }
 

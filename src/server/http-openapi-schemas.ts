@@ -163,7 +163,10 @@ const server = {
     http_addr: { type: "string", description: "Empty when the server has no such door." },
     is_leader: { type: "boolean" },
     role: { type: "string", enum: ["voter", "learner"] },
-    high_watermark: { description: "One past the highest committed offset.", ...WHOLE },
+    high_watermark: {
+      description: "One past the highest committed offset it has; null where it is not known here.",
+      oneOf: [WHOLE, { type: "null" }],
+    },
     fsync_relaxed: { type: "boolean", description: "It acknowledges before its disk does." },
   },
 };

@@ -19,7 +19,7 @@ export function getServers({ log }: GatewayContext, exchange: Exchange): void {
       http_addr: server.httpAddress,
       is_leader: server.isLeader,
       role: server.role,
-      high_watermark: server.highWatermark,
+      high_watermark: server.highWatermark ?? null,
       fsync_relaxed: server.fsyncRelaxed,
     })),
     cluster_id: clusterId,

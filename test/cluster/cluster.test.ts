@@ -60,6 +60,44 @@ describe("three servers", { concurrency: true }, () => {
     }
   });
 
+  test("the leader tells how far each one is, the others how far they are themselves", async (t) => {
+    const cluster = await startCluster(t, 3);
+    const leader = await cluster.untilLed();
+    for (let at = 0; at < 3; at++) await leader.commitLog.append({ value: bytes("x") }, {});
+    await cluster.untilEven();
+    const marksOf = (agent: Agent): (number | undefined)[] => {
+      const { servers } = agent.commitLog.servers();
+      return ["a", "b", "c"].map((name) => servers.find(({ id }) => id === name)?.highWatermark);
+    };
+    await until(() => marksOf(leader).every((mark) => mark === 3), "a follower's is not told");
+    for (const [at, agent] of cluster.agents.entries()) {
+      if (agent === leader) continue;
+      const own = [undefined, undefined, undefined].map((_, each) => (each === at ? 3 : undefined));
+      assert.deepEqual(marksOf(agent), own);
+      await using client = connect(agent.rpcAddress);
+      const { servers } = await client.servers();
+      assert.deepEqual(
+        servers.map(({ highWatermark }) => highWatermark ?? -1).toSorted(),
+        [-1, -1, 3],
+      );
+    }
+  });
+
+  test("a follower that is behind is told as one", async (t) => {
+    const cluster = await startCluster(t, 3);
+    const leader = await cluster.untilLed();
+    const [gone = assert.fail()] = cluster.agents.filter((agent) => agent !== leader);
+    await leader.commitLog.append({ value: bytes("for all") }, {});
+    await cluster.untilEven();
+    const { replicaId } = gone.replica;
+    await until(() => leader.replica.members.isCaughtUp(replicaId), "it did not say what it has");
+    await gone.close();
+    await leader.commitLog.append({ value: bytes("without it") }, {});
+    const { servers } = leader.commitLog.servers();
+    const marks = servers.map(({ highWatermark = -1 }) => highWatermark).toSorted();
+    assert.deepEqual([marks[0], marks[2]], [1, 2]);
+  });
+
   test("one that is removed receives no more", async (t) => {
     const cluster = await startCluster(t, 3);
     const leader = await cluster.untilLed();

@@ -28,7 +28,7 @@ function row(server: ServerListing): string[] {
     server.httpAddress || "-",
     server.role,
     server.isLeader ? "yes" : "no",
-    String(server.highWatermark),
+    server.highWatermark === undefined ? "-" : String(server.highWatermark),
     server.fsyncRelaxed ? "relaxed" : "always",
   ];
 }
