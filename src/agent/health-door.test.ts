@@ -3,46 +3,11 @@ import assert from "node:assert/strict";
 import { connect as dial } from "node:net";
 import { describe, test } from "node:test";
 import { Client as GrpcClient, credentials } from "@grpc/grpc-js";
-import { service as HEALTH } from "grpc-health-check";
+import { check, checks } from "../../test/support/health-checks.ts";
 import { startServer } from "../../test/support/server.ts";
 import { silentObserver } from "../base/index.ts";
 import { completeConfig } from "./config.ts";
 import { HealthDoor } from "./health-door.ts";
-
-interface Method {
-  readonly path: string;
-  readonly requestSerialize: (value: object) => Buffer;
-  readonly responseDeserialize: (bytes: Buffer) => { readonly status: string };
-}
-
-const METHODS = Object.values(HEALTH) as unknown as readonly Method[];
-const CHECK = METHODS.find(({ path }) => path.endsWith("/Check")) ?? assert.fail();
-
-/** As a kubelet does: a new connection for each question. */
-async function check(address: string, service: string): Promise<string> {
-  const client = new GrpcClient(address, credentials.createInsecure());
-  try {
-    return await new Promise<string>((resolve) => {
-      const { path, requestSerialize, responseDeserialize } = CHECK;
-      client.makeUnaryRequest(
-        path,
-        requestSerialize,
-        responseDeserialize,
-        { service },
-        (error, ok) => resolve(error?.details ?? ok?.status ?? "?"),
-      );
-    });
-  } finally {
-    client.close();
-  }
-}
-
-async function checks(address: string): Promise<Record<string, string>> {
-  const names = ["startup", "readiness", "liveness", ""];
-  return Object.fromEntries(
-    await Promise.all(names.map(async (name) => [name, await check(address, name)] as const)),
-  );
-}
 
 describe("the health port", () => {
   test("tells three things apart while a server starts", async () => {
