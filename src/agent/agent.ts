@@ -123,7 +123,10 @@ async function start(config: AgentConfig, options: AgentOptions, parts: Parts): 
   signal?.throwIfAborted();
 
   const { calls } = cluster.links;
-  const forwarding = forwardingLog({ replica, calls }, observer);
+  const forwarding = forwardingLog({ replica, calls }, observer, {
+    resumeTrace: (traceparent) =>
+      observedLog?.traced(() => telemetry.resumeTrace(traceparent, "log.forwarded")),
+  });
   // Without telemetry nothing watches what the services ask of the log.
   if (telemetry.render !== undefined) observedLog = new ObservedLog(forwarding, observer);
   const commitLog = observedLog ?? forwarding;

@@ -359,5 +359,8 @@ test("--debug-telemetry writes all metrics and all traces to files", async (t) =
     .map((line) => JSON.parse(line) as { name: string });
   // The append may have waited for more than one sync.
   const names = new Set(spans.map(({ name }) => name));
-  assert.deepEqual([...names].sort(), ["POST /", "log.append", "log.fsync"]);
+  assert.deepEqual([...names].sort(), [
+    ...["POST /", "log.append", "log.fsync"],
+    ...["raft.apply", "raft.replicate"],
+  ]);
 });

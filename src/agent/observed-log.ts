@@ -50,11 +50,14 @@ export class ObservedLog implements CommitLog {
 
   append(record: RecordInput, options: AppendOptions): Promise<AppendAnswer> {
     const bytes = (record.value?.length ?? 0) + (record.key?.length ?? 0);
-    return this.#watched(this.#log.append(record, options), bytes, options.span);
+    const span = this.#begin(options);
+    return this.#watched(this.#log.append(record, within(options, span)), bytes, span);
   }
 
   appendBatch(batch: Uint8Array, options: AppendOptions): Promise<AppendAnswer> {
-    return this.#watched(this.#log.appendBatch(batch, options), batch.length, options.span);
+    const { length } = batch;
+    const span = this.#begin(options);
+    return this.#watched(this.#log.appendBatch(batch, within(options, span)), length, span);
   }
 
   createProducer(name: string, signal?: AbortSignal): Promise<ProducerIdentity> {
@@ -107,17 +110,39 @@ export class ObservedLog implements CommitLog {
     }
   }
 
+  /** The span of an append, which has a part for each sync until it ends; beyond a limit there is none. */
+  traced(begin: () => Span | undefined): Span | undefined {
+    if (this.#traced.size >= limits.tracedAppendsMax) return undefined;
+    const span = begin();
+    if (span === undefined) return undefined;
+    const traced = { span, startedAtMs: this.#clock.now() };
+    this.#traced.add(traced);
+    const { traceId, traceparent } = span;
+    return {
+      ...{ traceId, traceparent },
+      child: (name, fields, startedAtMs) => span.child(name, fields, startedAtMs),
+      end: (error) => {
+        this.#traced.delete(traced);
+        span.end(error);
+      },
+    };
+  }
+
+  #begin({ span }: AppendOptions): Span | undefined {
+    return span && this.traced(() => span.child("log.append"));
+  }
+
   #watched(
     answer: Promise<AppendAnswer>,
     bytes: number,
-    caller: Span | undefined,
+    span: Span | undefined,
   ): Promise<AppendAnswer> {
     const startedAt = this.#clock.monotonic();
-    const traced = caller === undefined ? undefined : this.#trace(caller);
     this.#appendsInFlight += 1;
     answer.then(
       ({ recordCount, duplicate }) => {
-        this.#ended(traced);
+        this.#appendsInFlight -= 1;
+        span?.end();
         this.#observer.measure("append_duration_seconds", this.#secondsSince(startedAt));
         if (duplicate) return;
         this.#observer.count("appended_records_total", recordCount);
@@ -125,28 +150,19 @@ export class ObservedLog implements CommitLog {
       },
       (caught: unknown) => {
         const { code, message } = ProglogError.from(caught);
-        this.#ended(traced, message);
+        this.#appendsInFlight -= 1;
+        span?.end(message);
         this.#observer.count("append_failures_total", 1, { code });
       },
     );
     return answer;
   }
 
-  #trace(caller: Span): TracedAppend | undefined {
-    if (this.#traced.size >= limits.tracedAppendsMax) return undefined;
-    const traced = { span: caller.child("log.append"), startedAtMs: this.#clock.now() };
-    this.#traced.add(traced);
-    return traced;
-  }
-
-  #ended(traced: TracedAppend | undefined, error?: string): void {
-    this.#appendsInFlight -= 1;
-    if (traced === undefined) return;
-    this.#traced.delete(traced);
-    traced.span.end(error);
-  }
-
   #secondsSince(startedAt: number): number {
     return (this.#clock.monotonic() - startedAt) / 1_000;
   }
+}
+
+function within(options: AppendOptions, span: Span | undefined): AppendOptions {
+  return span === undefined ? options : { ...options, span };
 }

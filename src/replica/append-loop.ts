@@ -1,6 +1,7 @@
 import { limits, ProglogError } from "../base/index.ts";
 import type { AppendAnswer, AppendOptions, Clock, Observer } from "../base/index.ts";
 import { Answers } from "./answers.ts";
+import { AppendTraces } from "./append-traces.ts";
 import { abortError, notAppended } from "./checks.ts";
 import type { Consensus } from "./consensus.ts";
 import type { ProducerTable } from "./producers.ts";
@@ -19,6 +20,8 @@ export interface AppendLoopParts {
   /** Who leads, and where it is, for those who have come to the wrong one. */
   readonly leader: () => { readonly name: string; readonly rpcAddress: string } | undefined;
 }
+
+type NewProposal = ConstructorParameters<typeof Proposal>;
 
 /**
  * The appends of a replica: those that wait are decided whenever it leads and its disk is free, and
@@ -41,6 +44,7 @@ export class AppendLoop {
   readonly #answers = new Answers(this.#queue);
   readonly #refusals = new Refusals(this.#queue);
   readonly #sequencer: Sequencer;
+  readonly #traces = new AppendTraces();
 
   #wasEstablished = false;
   #closed = false;
@@ -79,17 +83,43 @@ export class AppendLoop {
     const refusal = this.#refusal(bytes, options);
     if (refusal !== undefined) return Promise.reject(refuseEarly(refusal, options));
     return new Promise((resolve, reject) => {
-      this.#queue.push(new Proposal(content, bytes, options, resolve, reject));
+      this.#queue.push(this.#newProposal(content, bytes, options, resolve, reject));
       if (options.signal !== undefined) this.#watchSignals();
       if (this.#consensus.isIdle) this.#consensus.wake();
     });
   }
 
+  #newProposal(...[content, bytes, options, resolve, reject]: NewProposal): Proposal {
+    const { span } = options;
+    if (span === undefined) return new Proposal(content, bytes, options, resolve, reject);
+    const proposal = new Proposal(
+      ...([content, bytes, options] as const),
+      (answer) => {
+        this.#traces.ended(proposal);
+        resolve(answer);
+      },
+      (error) => {
+        this.#traces.ended(proposal, error.message);
+        reject(error);
+      },
+    );
+    this.#traces.begin(proposal, span);
+    return proposal;
+  }
+
   /** Decides everything that waits, up to one group. Called when this replica leads and has nothing to write. */
   decide(): void {
     this.#wasEstablished = true;
-    if (this.#queue.length > 0) this.#decideGroup();
+    if (this.#queue.length > 0) {
+      this.#decideGroup();
+      this.#traces.decided();
+    }
     this.#refusals.seal(() => this.#confirm());
+  }
+
+  /** A majority has the log up to `index`, which is to be applied here. */
+  agreed(index: number): void {
+    this.#traces.agreed(index);
   }
 
   /** More is committed: tells those who waited for it. */

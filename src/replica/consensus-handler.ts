@@ -8,6 +8,8 @@ export interface ConsensusHandler {
   turn(): void;
   /** This replica leads, and has nothing to write: decides what waits. */
   decide(): void;
+  /** A majority has the log up to `index`; it is applied next. */
+  agreed(index: number): void;
   /** More is committed and applied. */
   committed(): void;
   /** Leadership was won, found, or lost. */

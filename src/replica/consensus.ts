@@ -27,6 +27,7 @@ import { Persister } from "./persister.ts";
 import type { PeerMessage, ReplicaPorts } from "./ports.ts";
 import type { RaftStorage } from "./raft-storage.ts";
 import type { ReplicaLog } from "./replica-log.ts";
+import { Ticks } from "./ticks.ts";
 import { tellOperator } from "./told-events.ts";
 import { Trimmer } from "./trimmer.ts";
 
@@ -62,6 +63,7 @@ export class Consensus {
   readonly #storage: RaftStorage;
   readonly #end: LogEnd;
   readonly #mail: Mail;
+  readonly #ticks: Ticks;
   #handler: ConsensusHandler | undefined;
   #core: Raft;
   #commitIndex: number;
@@ -72,9 +74,7 @@ export class Consensus {
   #isTransferring = false;
   #isAlone = false;
   #inbox: PeerMessage[] = [];
-  #ticksDue = 0;
   #isScheduled = false;
-  #cancelTick: (() => void) | undefined;
   /** No input is taken: not yet, while the core is replaced, or because all is over. */
   #isStopped = true;
   #isClosed = false;
@@ -89,6 +89,7 @@ export class Consensus {
     this.#commitIndex = opened.commitIndex;
     this.#commitOffset = opened.commitOffset;
     this.#end = new LogEnd(log, parts.clock);
+    this.#ticks = new Ticks(parts.clock, parts.timing.tickMs, () => this.wake());
     this.#trimmer = new Trimmer(log, (error) => this.#failed(error));
     this.#persister = new Persister({
       log,
@@ -300,7 +301,7 @@ export class Consensus {
   async close(): Promise<void> {
     this.#isClosed = true;
     this.#isStopped = true;
-    this.#cancelTick?.();
+    this.#ticks.stop();
     this.#inbox = [];
     await this.#trimmer.idle();
     await this.#hard.idle();
@@ -315,7 +316,7 @@ export class Consensus {
     if (this.#isStopped) return;
     for (const message of messages) this.#take(message);
     // After the messages: a leader that was heard of in time is no reason for an election.
-    for (; this.#ticksDue > 0; this.#ticksDue--) this.#mail.tick();
+    if (this.#ticks.take()) this.#mail.tick();
     this.#handler?.turn();
     this.#advance();
   };
@@ -337,8 +338,13 @@ export class Consensus {
     if (ready.softState !== undefined) this.#roleChanged();
     for (const message of ready.messages) this.#mail.send(message);
     if (storageAppend !== undefined) this.#persister.submit(storageAppend);
-    if (storageApply !== undefined) this.#applier.submit(storageApply);
+    if (storageApply !== undefined) this.#apply(storageApply);
     if (ready.readStates.length > 0) this.#handler?.confirmed(ready.readStates);
+  }
+
+  #apply(task: StorageApply): void {
+    this.#handler?.agreed(task.entries.at(-1)?.index ?? 0);
+    this.#applier.submit(task);
   }
 
   #follow(task: StorageAppend): void {
@@ -417,20 +423,8 @@ export class Consensus {
     const { configuration } = this.#core;
     peers.connect(membersOf(configuration).filter((member) => member.replicaId !== replicaId));
     this.#isAlone = isAlone(configuration, replicaId);
-    if (!this.#isAlone) this.#cancelTick ??= this.#nextTick();
-    else {
-      this.#cancelTick?.();
-      this.#cancelTick = undefined;
-    }
-  }
-
-  #nextTick(): () => void {
-    return this.#parts.clock.after(this.timing.tickMs, () => {
-      // However long the loop was held up: what it did not see is no reason for an election.
-      this.#ticksDue = 1;
-      this.wake();
-      this.#cancelTick = this.#nextTick();
-    });
+    if (this.#isAlone) this.#ticks.stop();
+    else this.#ticks.start();
   }
 
   // --- trouble -----------------------------------------------------------------------------------
@@ -448,7 +442,7 @@ export class Consensus {
       void this.#restart(error);
       return;
     }
-    this.#cancelTick?.();
+    this.#ticks.stop();
     // What the disk of an only voter kept is committed, whatever became of the rest.
     if (this.isAlone) this.#commit(this.#log.syncedIndex, this.#log.syncedOffset);
     this.#isStopped = true;

@@ -3,7 +3,8 @@
  *
  * A request: term u64 · timeout u32 (ms) · count u32, then each append: kind u8 · flags u8 · subject
  * (length u16, UTF-8) · what the flags say is there: expected offset u64 · stamp (id u64, epoch u32,
- * sequence u32) · stream (id u64, position u64) · body (length u32). The body is a batch, or a name.
+ * sequence u32) · stream (id u64, position u64) · trace (length u16, a W3C `traceparent`) · body (length
+ * u32). The body is a batch, or a name.
  *
  * An answer: each append in the same order: 0 u8 · base offset u64 · records u32 · term u64 · time u64 ·
  * duplicate u8; or 1 u8 · id u64 · epoch u32 of a producer; or 2 u8 · length u32 · error as JSON.
@@ -24,6 +25,8 @@ export interface ForwardedAppend {
   readonly stamp: ProducerStamp | undefined;
   /** The client stream that it is one of, and its place there, from 0. */
   readonly stream: { readonly id: number; readonly position: number } | undefined;
+  /** W3C `traceparent` of what was begun for it here, when its call is sampled. */
+  readonly trace?: string | undefined;
   readonly body: Uint8Array;
 }
 
@@ -42,8 +45,8 @@ export type ForwardResult =
 
 const HEAD_BYTES = 16;
 /** All that may stand before a body, without the subject. */
-const APPEND_HEAD_BYTES_MAX = 48;
-const FLAG = { expectedOffset: 1, stamp: 2, stream: 4 } as const;
+const APPEND_HEAD_BYTES_MAX = 105;
+const FLAG = { expectedOffset: 1, stamp: 2, stream: 4, trace: 8 } as const;
 const APPENDED_BYTES = 30;
 /** An error with more words than this is told in fewer. */
 const ERROR_BYTES_MAX = 4_096;
@@ -65,12 +68,13 @@ export function encodeForwardRequest(request: ForwardRequest): Uint8Array {
 }
 
 function writeAppend(writer: Writer, append: ForwardedAppend): void {
-  const { kind, subject, expectedOffset, stamp, stream, body } = append;
+  const { kind, subject, expectedOffset, stamp, stream, trace, body } = append;
   writer.u8(FORWARD_KINDS.indexOf(kind));
   writer.u8(
     (expectedOffset === undefined ? 0 : FLAG.expectedOffset) |
       (stamp === undefined ? 0 : FLAG.stamp) |
-      (stream === undefined ? 0 : FLAG.stream),
+      (stream === undefined ? 0 : FLAG.stream) |
+      (trace === undefined ? 0 : FLAG.trace),
   );
   writer.text(subject);
   if (expectedOffset !== undefined) writer.u64(expectedOffset);
@@ -83,6 +87,7 @@ function writeAppend(writer: Writer, append: ForwardedAppend): void {
     writer.u64(stream.id);
     writer.u64(stream.position);
   }
+  if (trace !== undefined) writer.text(trace);
   writer.block(body);
 }
 
@@ -101,7 +106,7 @@ export function decodeForwardRequest(bytes: Uint8Array): ForwardRequest {
 function readAppend(reader: Reader): ForwardedAppend {
   const kind = FORWARD_KINDS[reader.u8()];
   const flags = reader.u8();
-  if (kind === undefined || flags >= 8) throw malformed();
+  if (kind === undefined || flags >= 16) throw malformed();
   const subject = reader.text();
   const expectedOffset = (flags & FLAG.expectedOffset) === 0 ? undefined : reader.u64();
   const stamp =
@@ -110,7 +115,8 @@ function readAppend(reader: Reader): ForwardedAppend {
       : { id: reader.u64(), epoch: reader.u32(), sequence: reader.u32() };
   const stream =
     (flags & FLAG.stream) === 0 ? undefined : { id: reader.u64(), position: reader.u64() };
-  return { kind, subject, expectedOffset, stamp, stream, body: reader.block() };
+  const trace = (flags & FLAG.trace) === 0 ? undefined : reader.text();
+  return { kind, subject, expectedOffset, stamp, stream, trace, body: reader.block() };
 }
 
 export function encodeForwardResults(results: readonly ForwardResult[]): Uint8Array {

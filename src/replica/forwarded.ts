@@ -1,15 +1,19 @@
 import { AssertionError, assert, decodeBatch, limits, ProglogError } from "../base/index.ts";
-import type { AppendOptions, AppendStream, Clock, Observer } from "../base/index.ts";
+import type { AppendOptions, AppendStream, Clock, Observer, Span } from "../base/index.ts";
 import type { ReplicaId } from "../raft/index.ts";
 import { notAppended } from "./checks.ts";
 import { decodeForwardRequest, encodeForwardResults } from "./forward-codec.ts";
 import type { ForwardedAppend, ForwardRequest, ForwardResult } from "./forward-codec.ts";
 import type { LocalAppends } from "./forwarding.ts";
 
+/** Goes on with a trace that another server told of, as `traceparent`; undefined where nobody looks. */
+export type ResumeTrace = (traceparent: string) => Span | undefined;
+
 export interface ForwardedParts {
   readonly local: LocalAppends;
   readonly clock: Clock;
   readonly observer: Observer;
+  readonly resumeTrace?: ResumeTrace | undefined;
 }
 
 /** A client's stream at another server: what came so far, and whether it goes on. */
@@ -69,11 +73,16 @@ export class ForwardedAppends {
     from: ReplicaId,
     signal: AbortSignal,
   ): Promise<ForwardResult> {
+    const { resumeTrace } = this.#parts;
+    const span = append.trace === undefined ? undefined : resumeTrace?.(append.trace);
     try {
-      return await this.#append(append, from, signal);
+      const result = await this.#append(append, { from, signal, span });
+      span?.end();
+      return result;
     } catch (caught) {
       if (caught instanceof AssertionError) throw caught;
       const error = ProglogError.from(caught);
+      span?.end(error.message);
       const { code, notAppended: none } = error;
       const { subject } = append;
       this.#parts.observer.log("debug", "replica.forwarded-append-failed", {
@@ -88,8 +97,7 @@ export class ForwardedAppends {
 
   async #append(
     append: ForwardedAppend,
-    from: ReplicaId,
-    signal: AbortSignal,
+    { from, signal, span }: Pick<AppendOptions, "signal" | "span"> & { readonly from: ReplicaId },
   ): Promise<ForwardResult> {
     const { local } = this.#parts;
     const { kind, body, expectedOffset, stamp } = append;
@@ -98,7 +106,7 @@ export class ForwardedAppends {
       return { kind: "producer", identity: await local.createProducer(name, signal) };
     }
     const stream = this.#streamOf(append, from);
-    const options: AppendOptions = { expectedOffset, stamp, stream, signal };
+    const options: AppendOptions = { expectedOffset, stamp, stream, signal, span };
     // A view of a frame in which others are: base offset and leader epoch will be written into it.
     const answer =
       kind === "batch"

@@ -10,6 +10,7 @@ import type {
 } from "../base/index.ts";
 import type { ReplicaId } from "../raft/index.ts";
 import { ForwardedAppends } from "./forwarded.ts";
+import type { ResumeTrace } from "./forwarded.ts";
 import { Forwarder } from "./forwarding.ts";
 import type { AskLeader } from "./forwarding.ts";
 import type { ServersInfo } from "./options.ts";
@@ -20,6 +21,7 @@ export interface ForwardingLogOptions {
   readonly clock?: Clock | undefined;
   readonly random?: Random | undefined;
   readonly observer?: Observer | undefined;
+  readonly resumeTrace?: ResumeTrace | undefined;
   /** The default is `setImmediate`. */
   readonly schedule?: ((task: () => void) => void) | undefined;
 }
@@ -40,7 +42,10 @@ export class ForwardingLog {
       schedule = (task: () => void): void => void setImmediate(task),
     } = options;
     this.#forwarder = new Forwarder({ local: replica, ask, clock, random, observer, schedule });
-    this.#forwarded = new ForwardedAppends({ local: replica, clock, observer });
+    this.#forwarded = new ForwardedAppends({
+      ...{ local: replica, clock, observer },
+      resumeTrace: options.resumeTrace,
+    });
   }
 
   /** Answers appends that another server has handed on to this one. */

@@ -287,10 +287,13 @@ export class Forwarder {
     const { ask, observer, clock } = this.#parts;
     const nowMs = clock.now();
     const timeoutMs = Math.max(...group.map(({ options }) => timeoutOf(options, nowMs)));
-    const appends = group.map(({ append, session }) => placed(append, session?.route));
     const spans = group.map(({ options }) =>
       options.span?.child("log.forward", { leader: leader.name }),
     );
+    const appends = group.map(({ append, session }, at) => ({
+      ...placed(append, session?.route),
+      trace: spans[at]?.traceparent,
+    }));
     observer.count("appends_forwarded_total", group.length);
     this.#calls += 1;
     void ask(leader, encodeForwardRequest({ term, timeoutMs, appends }), timeoutMs)

@@ -349,6 +349,7 @@ export class Replica implements AsyncDisposable {
     this.#consensus.start({
       turn: () => this.#turn(),
       decide: () => this.#loop.decide(),
+      agreed: (index) => this.#loop.agreed(index),
       committed: () => this.#committed(),
       roleChanged: () => this.#roleChanged(),
       confirmed: (reads) => this.#confirmed(reads),

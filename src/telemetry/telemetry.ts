@@ -3,7 +3,7 @@ import { resourceFromAttributes } from "@opentelemetry/resources";
 import type { Resource } from "@opentelemetry/resources";
 import type { SpanExporter } from "@opentelemetry/sdk-trace";
 import { systemClock } from "../base/index.ts";
-import type { CallObserver, Clock, Labels, LogLevel, Observer } from "../base/index.ts";
+import type { CallObserver, Clock, Labels, LogLevel, Observer, Span } from "../base/index.ts";
 import { Calls } from "./calls.ts";
 import type { AccessLog } from "./calls.ts";
 import { DebugFiles } from "./debug-files.ts";
@@ -46,6 +46,8 @@ export interface Telemetry {
   readonly observesCalls: boolean;
   /** For `/metrics`; undefined when nothing is measured. */
   readonly render: (() => string) | undefined;
+  /** A part of a trace that another server has begun and told of; undefined where nobody looks. */
+  resumeTrace(traceparent: string, name: string): Span | undefined;
   /** Called before each look at the metrics. */
   onCollect(refresh: () => void): void;
   /** Sends and writes what is left. */
@@ -74,6 +76,7 @@ export function startTelemetry(options: TelemetryOptions): Telemetry {
     observer: { log, count, gauge, measure, begin },
     observesCalls: true,
     render,
+    resumeTrace: (traceparent, name) => tracing?.resume(traceparent, name),
     onCollect: (refresh) => registry.onCollect(refresh),
     close: async () => {
       await tracing?.close();
@@ -103,6 +106,7 @@ function withoutMeasures(
     },
     observesCalls: options.accessLog !== "off" && logger !== undefined,
     render: undefined,
+    resumeTrace: () => undefined,
     onCollect: nothing,
     close: () => {
       logger?.flush();

@@ -63,6 +63,14 @@ export class Tracing {
     return new RecordedSpan(span, this.#tracer);
   }
 
+  /** Goes on with the trace of another server; undefined for one that is not sampled, or is none. */
+  resume(traceparent: string, name: string): Span | undefined {
+    const caller = parseTraceparent(traceparent);
+    if (caller?.isSampled !== true) return undefined;
+    const span = this.#tracer.startSpan(name, { kind: SpanKind.SERVER }, contextOf(caller));
+    return new RecordedSpan(span, this.#tracer);
+  }
+
   /** Sends what is left, as far as somebody takes it. */
   async close(): Promise<void> {
     const patience = new Promise<void>((resolve) => {
