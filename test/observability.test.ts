@@ -3,8 +3,10 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 
 import { connect } from "../src/client/index.ts";
+import { DEFINITIONS } from "../src/telemetry/index.ts";
 import { METRIC_READERS, metricNamesIn, metricNamesOf } from "./support/metric-names.ts";
 import { startServer } from "./support/server.ts";
+import { isTest, readSources } from "./support/sources.ts";
 
 /** `/metrics` of a server that has been used a little, and once in vain. */
 async function metricsOfUsedServer(t: Parameters<typeof startServer>[0]): Promise<string> {
@@ -29,6 +31,22 @@ describe("metrics are exported that are named in", () => {
       );
     });
   }
+});
+
+test("every metric that a part tells of by name is in the catalogue", () => {
+  const known = new Set(DEFINITIONS.map(({ name }) => name));
+  const told = readSources("src")
+    .filter(({ path }) => !isTest(path))
+    .flatMap(({ path, text }) =>
+      [...text.matchAll(/[oO]bserver\.(?:count|gauge|measure)\(\s*"(\w+)"/g)].map(
+        ([, name = ""]) => ({ path, name }),
+      ),
+    );
+  assert.ok(told.length > 30, `${told.length} of them`);
+  assert.deepEqual(
+    told.filter(({ name }) => !known.has(name)),
+    [],
+  );
 });
 
 test("every metric is told of in the documents", async (t) => {

@@ -1,4 +1,4 @@
-import { labelsBy } from "../base/index.ts";
+import { labelsBy, limits, membersOf } from "../base/index.ts";
 import type { Observer } from "../base/index.ts";
 import type { Replica } from "../replica/index.ts";
 
@@ -31,6 +31,29 @@ export class ClusterMetrics {
     gauge("commit_index", commitIndex);
     gauge("last_index", lastIndex);
     gauge("damaged", damaged ? 1 : 0);
+    gauge("replication_lag_entries", this.#lagEntries());
+    gauge("voters_unheard", this.#votersUnheard());
+  }
+
+  /** What the follower that is furthest behind lacks of the committed log, as its leader knows. */
+  #lagEntries(): number {
+    const { replicaId: ownId, isLeading, members, status } = this.#replica;
+    if (!isLeading) return 0;
+    const { commitIndex, configuration } = status;
+    const lags = membersOf(configuration)
+      .filter(({ replicaId }) => replicaId !== ownId)
+      .map(({ replicaId }) => commitIndex - (members.matched(replicaId) ?? 0));
+    return Math.max(0, ...lags);
+  }
+
+  #votersUnheard(): number {
+    const { replicaId: ownId, isLeading, members, status } = this.#replica;
+    if (!isLeading) return 0;
+    const { voters } = status.configuration;
+    return voters.filter(
+      ({ replicaId }) =>
+        replicaId !== ownId && members.silentMs(replicaId) >= limits.replacedSilentMs,
+    ).length;
   }
 
   #look(): void {

@@ -65,6 +65,15 @@ export const DEFINITIONS: readonly Definition[] = [
   gauge("commit_index", "The last log entry that is committed, as far as this server knows."),
   gauge("last_index", "The last log entry that this server has, durable or not."),
   gauge("damaged", "1 while this replica lacks what it once acknowledged, else 0."),
+  gauge(
+    "replication_lag_entries",
+    "On the leader: committed log entries that the replica furthest behind lacks.",
+  ),
+  gauge(
+    "voters_unheard",
+    "On the leader: voters of which nothing was heard for ten seconds; they count in every majority.",
+  ),
+  counter("log_segments_mended_total", "Damaged segments made whole from other replicas."),
   gauge("producers", "Idempotent producers that the log knows."),
 
   // Who is there.
@@ -96,6 +105,11 @@ export const DEFINITIONS: readonly Definition[] = [
     "Messages to other replicas that did not fit into their link.",
   ),
   counter("peer_messages_refused_total", "Messages of other replicas that were not understood."),
+  counter("peer_replies_lost_total", "Answers to other servers that did not fit into their link."),
+  counter(
+    "raft_messages_refused_total",
+    "Raft messages that did not continue this log, or were odd.",
+  ),
   counter("peer_connections_refused_total", "Connections of other replicas that were refused."),
 
   gauge("gossip_members", "Members that gossip knows.", ["status"]),
