@@ -4,6 +4,7 @@ import {
   ANY_PEER,
   Authorizer,
   DEFAULT_MODEL,
+  ExpiryWatch,
   openTlsFiles,
   parsePolicy,
   Reloaded,
@@ -27,6 +28,8 @@ interface Files {
   server?: Reloaded<TlsMaterial>;
   peer?: Reloaded<TlsMaterial>;
   policy?: Reloaded<Policy>;
+  /** Of the certificates among them. */
+  readonly ends: ExpiryWatch[];
 }
 
 /** Certificates, authorities and the access list of a server, as its files say now. */
@@ -65,7 +68,7 @@ export class Security implements Disposable {
 
   /** Rejects with `CONFIGURATION` when a file cannot be used; then none is watched any more. */
   static async open(config: AgentConfig, options: SecurityOptions): Promise<Security> {
-    const files: Files = {};
+    const files: Files = { ends: [] };
     // What is not watched does not fail either: an alert must see that there is nothing to see.
     for (const name of ["policy", "server_tls", "peer_tls"]) {
       options.observer.gauge(`${name}_reload_failed`, 0);
@@ -73,9 +76,11 @@ export class Security implements Disposable {
     try {
       if (config.serverTlsCertFile !== "") {
         files.server = await openTlsFiles(pathsOf(config, "server"), "server", options);
+        files.ends.push(new ExpiryWatch("server", files.server, options));
       }
       if (config.peerTlsCertFile !== "") {
         files.peer = await openTlsFiles(pathsOf(config, "peer"), "peer", options);
+        files.ends.push(new ExpiryWatch("peer", files.peer, options));
       }
       if (config.aclPolicyFile !== "") files.policy = await openPolicy(config, options);
       return new Security(config, options, files);
@@ -174,6 +179,6 @@ function openPolicy(config: AgentConfig, options: SecurityOptions): Promise<Relo
   });
 }
 
-function closeAll({ server, peer, policy }: Files): void {
-  for (const files of [server, peer, policy]) files?.close();
+function closeAll({ server, peer, policy, ends }: Files): void {
+  for (const files of [...ends, server, peer, policy]) files?.close();
 }

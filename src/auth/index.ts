@@ -2,7 +2,7 @@
  * # auth: who is it, and may they
  *
  * Three questions, one file each. *Whom do we believe?* `tls.ts`: certificates, keys and authorities
- * from files, read again when they change. *Who is it?* `identity.ts`: a certificate is a peer of this
+ * from files, read again when they change; `expiry.ts` tells when they end. *Who is it?* `identity.ts`: a certificate is a peer of this
  * cluster (a SAN URI `spiffe://<cluster>/node/<name>`, or an issuer that signs peers only), or a client
  * (its common name), or nobody. *May they?* `policy.ts`: a Casbin model and policy, everything that is
  * not allowed is denied. `authorizer.ts` answers all three for a connection; `certificates.ts` issues
@@ -24,6 +24,7 @@ export {
   type IssueOptions,
   type KeyPairPem,
 } from "./certificates.ts";
+export { ExpiryWatch, type ExpiryOptions } from "./expiry.ts";
 export { ANY_PEER, identityOf, peerUri, type Identity, type IdentityRules } from "./identity.ts";
 export { ACTIONS, DEFAULT_MODEL, parsePolicy, type Action, type Policy } from "./policy.ts";
 export { Reloaded, type ReloadedOptions } from "./reloaded.ts";

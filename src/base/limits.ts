@@ -292,6 +292,8 @@ export const clientWindowBytes: number = 1 * MiB;
 export const errorTextCharsMax = 1_024;
 /** A configuration file; a longer one is a mistaken path. */
 export const configFileBytesMax: number = 1 * MiB;
+/** A certificate that ends within this time is complained about. */
+export const certificateEndsSoonMs = 2_592_000_000;
 /** How often certificates and policies are looked at: a change takes effect after two looks. */
 export const fileCheckIntervalMs = 250;
 /** Lines of a policy; each costs when a decision is made for the first time. */

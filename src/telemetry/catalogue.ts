@@ -90,6 +90,11 @@ export const DEFINITIONS: readonly Definition[] = [
     "access_revoked_total",
     "Streams that were ended because their permission was taken away.",
   ),
+  gauge(
+    "tls_certificate_not_after_timestamp_seconds",
+    "When a certificate in use ends, in seconds since 1970; of authorities, the first to end.",
+    ["files", "kind"],
+  ),
   counter("connections_cut_total", "Connections that were cut because they did not behave."),
   ...["policy", "server_tls", "peer_tls"].flatMap((name) => [
     counter(`${name}_reloads_total`, "Times that changed files came into force."),
