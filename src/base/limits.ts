@@ -147,6 +147,8 @@ export const forwardAppendsMax = 512;
 export const forwardCallBytesMax: number = 1 * MiB;
 /** Such calls without an answer; what comes meanwhile waits, within the limits of proposals. */
 export const forwardCallsMax = 16;
+/** An append that meets an election waits so long for the next leader: about as long as one takes. */
+export const leaderWaitMs = 500;
 /** How long the leader's answer is waited for; and by an operator. */
 export const forwardTimeoutMs = 30_000;
 export const controlTimeoutMs = 10_000;

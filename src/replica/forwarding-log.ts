@@ -13,6 +13,7 @@ import { ForwardedAppends } from "./forwarded.ts";
 import type { ResumeTrace } from "./forwarded.ts";
 import { Forwarder } from "./forwarding.ts";
 import type { AskLeader } from "./forwarding.ts";
+import { LeaderWait } from "./leader-wait.ts";
 import type { ServersInfo } from "./options.ts";
 import type { Replica } from "./replica.ts";
 
@@ -32,6 +33,7 @@ export class ForwardingLog {
   readonly #replica: Replica;
   readonly #forwarder: Forwarder;
   readonly #forwarded: ForwardedAppends;
+  readonly #wait: LeaderWait;
 
   constructor(replica: Replica, options: ForwardingLogOptions) {
     this.name = replica.name;
@@ -46,6 +48,7 @@ export class ForwardingLog {
       ...{ local: replica, clock, observer },
       resumeTrace: options.resumeTrace,
     });
+    this.#wait = new LeaderWait(replica, clock);
   }
 
   /** Answers appends that another server has handed on to this one. */
@@ -54,15 +57,15 @@ export class ForwardingLog {
   }
 
   append(record: RecordInput, options: AppendOptions = {}): Promise<AppendAnswer> {
-    return this.#forwarder.append(record, options);
+    return this.#wait.run(() => this.#forwarder.append(record, options), options);
   }
 
   appendBatch(batch: Uint8Array, options: AppendOptions = {}): Promise<AppendAnswer> {
-    return this.#forwarder.appendBatch(batch, options);
+    return this.#wait.run(() => this.#forwarder.appendBatch(batch, options), options);
   }
 
   createProducer(name: string, signal?: AbortSignal): Promise<ProducerIdentity> {
-    return this.#forwarder.createProducer(name, signal);
+    return this.#wait.run(() => this.#forwarder.createProducer(name, signal), { signal });
   }
 
   get lowestOffset(): number {
