@@ -5,6 +5,7 @@ import type { Entry } from "./entry-type.ts";
 import {
   BAD_FRAME,
   claimedFrameBytes,
+  ENTRY_HEADER_BYTES,
   FENCE_BYTES,
   frameBytes,
   frameIsIntact,
@@ -12,6 +13,7 @@ import {
   readEntry,
   readFence,
   writeEntry,
+  writeEntryHeader,
   writeFence,
 } from "./entry.ts";
 
@@ -46,6 +48,27 @@ test("every bit of a frame is guarded: by its length or by its checksum", () => 
     const accepted = claimed === bytes.length && frameIsIntact(bytes, 0, bytes.length);
     assert.ok(!accepted, `bit ${bit}`);
   }
+});
+
+test("a long entry is summed up once: its bytes may not change on the way", () => {
+  const long = { ...entry, payload: new Uint8Array(10_000).fill(7) };
+  const { length } = long.payload;
+  const first = new Uint8Array(frameBytes(length));
+  writeEntry(first, 0, long);
+  assert.ok(frameIsIntact(first, 0, first.length));
+  const read = readEntry(first.slice(), 0, first.length);
+  const again = new Uint8Array(first.length);
+  writeEntry(again, 0, read);
+  assert.deepEqual(again, first);
+  for (const one of [long, read]) {
+    one.payload[5_000] = 8;
+    writeEntry(again, 0, one);
+    assert.ok(!frameIsIntact(again, 0, again.length));
+    one.payload[5_000] = 7;
+  }
+  const header = new Uint8Array(ENTRY_HEADER_BYTES);
+  writeEntryHeader(header, 0, { ...long });
+  assert.deepEqual(header, first.slice(0, ENTRY_HEADER_BYTES));
 });
 
 test("zeros are no frame, and neither is a length beyond any batch", () => {

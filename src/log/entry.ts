@@ -34,20 +34,36 @@ export function frameBytes(payloadBytes: number): number {
   return ENTRY_HEADER_BYTES + payloadBytes;
 }
 
+/**
+ * Checksums of entries that are long enough: each goes to the disk and to every follower, and does not
+ * change on the way. If its bytes do all the same, a frame with the old checksum is found to be wrong.
+ */
+const checksums = new WeakMap<Entry, number>();
+const CHECKSUM_KEPT_BYTES = 4 * 1024;
+
 /** Writes an entry's frame at `at` and returns its end. */
 export function writeEntry(into: Uint8Array, at: number, entry: Entry): number {
   const end = at + ENTRY_HEADER_BYTES + entry.payload.length;
   into.set(entry.payload, at + ENTRY_HEADER_BYTES);
-  writeHeader(into, at, end, entry);
+  if (entry.payload.length < CHECKSUM_KEPT_BYTES) writeHeader(into, at, end, entry);
+  else writeEntryHeader(into, at, entry);
   return end;
 }
 
 /** The header alone, for an entry whose payload goes on its way without being copied behind it. */
 export function writeEntryHeader(into: Uint8Array, at: number, entry: Entry): void {
   putHeader(into, at, LENGTH_MIN + entry.payload.length, entry);
-  const header = into.subarray(at + AFTER_CHECKSUM, at + ENTRY_HEADER_BYTES);
-  const checksum = crc32(entry.payload, crc32(header, crc32(into.subarray(at, at + 4))));
+  let checksum = checksums.get(entry);
+  if (checksum === undefined) {
+    const header = into.subarray(at + AFTER_CHECKSUM, at + ENTRY_HEADER_BYTES);
+    checksum = crc32(entry.payload, crc32(header, crc32(into.subarray(at, at + 4))));
+    keepChecksum(entry, checksum);
+  }
   putU32(into, at + AT.checksum, checksum);
+}
+
+function keepChecksum(entry: Entry, checksum: number): void {
+  if (entry.payload.length >= CHECKSUM_KEPT_BYTES) checksums.set(entry, checksum);
 }
 
 /** What a fence says. */
@@ -187,6 +203,7 @@ export function readEntry(bytes: Uint8Array, at: number, total: number): Entry {
   if (!Number.isSafeInteger(entry.index) || !Number.isSafeInteger(entry.baseOffset)) {
     throw new ProglogError("UNSUPPORTED_FORMAT", "an entry's index or offset is beyond 2^53");
   }
+  keepChecksum(entry, getU32(bytes, at + AT.checksum));
   return entry;
 }
 
