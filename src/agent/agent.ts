@@ -3,6 +3,7 @@ import type { ProglogError } from "../base/index.ts";
 import { Tails } from "../server/index.ts";
 import type { CommitLog } from "../server/index.ts";
 import type { Disk } from "../log/index.ts";
+import type { Profile } from "../gossip/index.ts";
 import type { Membership } from "../membership/index.ts";
 import type { Replica, ReplicaTiming } from "../replica/index.ts";
 import { Cluster, LOG_NAME } from "./cluster.ts";
@@ -33,6 +34,8 @@ export interface AgentOptions extends ObservationOptions {
   readonly disk?: Disk | undefined;
   /** The beat of the replica, where the usual one does not fit. */
   readonly timing?: Partial<ReplicaTiming> | undefined;
+  /** The beat of gossip, which all servers of a cluster should share. Absent: `PROFILES.lan`. */
+  readonly gossipProfile?: Profile | undefined;
   /** Ends the start; what had started is stopped again. Has no meaning afterwards. */
   readonly signal?: AbortSignal | undefined;
 }
@@ -157,7 +160,9 @@ async function start(config: AgentConfig, options: AgentOptions, parts: Parts): 
   signal?.throwIfAborted();
 
   const facts = { name, replicaId, ...status.advertised(rpcAddress, httpAddress) };
-  const gossip = await AgentGossip.start(config, facts, { observer, onConflictLost: onFailure });
+  const gossip = await AgentGossip.start(config, facts, {
+    ...{ observer, onConflictLost: onFailure, profile: options.gossipProfile },
+  });
   parts.started(() => gossip.close());
   signal?.throwIfAborted();
   cluster.begin(gossip.membership, facts.rpcAddress, gossip.firstJoin);

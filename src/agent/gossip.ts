@@ -2,7 +2,7 @@ import { networkInterfaces } from "node:os";
 import * as path from "node:path";
 import { formatAddress, limits, ProglogError, systemClock } from "../base/index.ts";
 import type { Observer } from "../base/index.ts";
-import type { Address, Tags } from "../gossip/index.ts";
+import type { Address, Profile, Tags } from "../gossip/index.ts";
 import { fileSnapshot, Membership } from "../membership/index.ts";
 import type { GossipWire } from "../membership/index.ts";
 import {
@@ -30,6 +30,7 @@ export interface AgentGossipOptions {
   readonly observer: Observer;
   /** Another server has our name, and most members believe it. */
   readonly onConflictLost: (error: ProglogError) => void;
+  readonly profile: Profile | undefined;
 }
 
 /** This server among the others: membership on its port, and Serf's tools on theirs. */
@@ -76,6 +77,7 @@ export class AgentGossip {
         addresses: { resolve: resolveHost, format: formatIp },
         snapshot: fileSnapshot(path.join(config.dataDir, "gossip.snapshot")),
         observer: log,
+        profile: options.profile,
         onConflictLost: options.onConflictLost,
       });
       const firstJoin = lookForOthers(membership, config.startJoinAddrs);

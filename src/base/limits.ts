@@ -369,11 +369,8 @@ export const gossipRelayFactorMax = 5;
 export const gossipReconnectIntervalMs = 30_000;
 export const gossipReapIntervalMs = 15_000;
 export const gossipMemberKeptMs: number = 24 * 60 * 60 * 1000;
-/** A leave waits at most so long for each of its two messages to be sent, and at least so long between them. */
+/** A leave waits at most so long for each of its two messages to be sent. */
 export const gossipLeaveTimeoutMs = 5_000;
-export const gossipLeavePauseMs = 800;
-/** After its last word one that leaves still answers probes so long. */
-export const gossipLeaveAnswerMs = 1_000;
 /** Members that one that leaves tells itself, besides gossip. */
 export const gossipFarewellsMax = 16;
 /** Between two votes about our name, and two reminders to one that returned. */

@@ -40,7 +40,7 @@ export class Leave {
       schedule.after(1, () => this.#say());
       return;
     }
-    const pause = this.#context.ticks(limits.gossipLeavePauseMs);
+    const pause = this.#context.ticks(this.#context.profile.leavePauseMs);
     const say = once(() => this.#say());
     this.#tell({ kind: "user", message: intent });
     this.#sender.broadcastSerf("intents", intent, () => schedule.after(pause, say));
@@ -77,8 +77,8 @@ export class Leave {
   }
 
   #answerOn(): void {
-    const { schedule, outbox } = this.#context;
-    schedule.after(this.#context.ticks(limits.gossipLeaveAnswerMs), () => {
+    const { schedule, outbox, profile } = this.#context;
+    schedule.after(this.#context.ticks(profile.leaveAnswerMs), () => {
       this.phase = "left";
       outbox.event({ kind: "left" });
     });

@@ -1,4 +1,7 @@
-/** The three sets of timings that memberlist and Serf ship; all members of a cluster should share one. */
+/**
+ * Timings, of which memberlist and Serf ship three sets; all members of a cluster should share one. Only what
+ * concerns its own leave may differ from member to member.
+ */
 export interface Profile {
   /** A whole exchange over TCP. */
   readonly streamTimeoutMs: number;
@@ -20,6 +23,10 @@ export interface Profile {
   readonly gossipFanout: number;
   /** The dead are told so long what is said of them, so that the living among them can refute. */
   readonly gossipToDeadMs: number;
+  /** One that leaves lets so much time pass between its reason and its last word. */
+  readonly leavePauseMs: number;
+  /** After its last word it still answers probes so long. */
+  readonly leaveAnswerMs: number;
 }
 
 const lan: Profile = {
@@ -35,6 +42,8 @@ const lan: Profile = {
   gossipIntervalMs: 200,
   gossipFanout: 3,
   gossipToDeadMs: 30_000,
+  leavePauseMs: 800,
+  leaveAnswerMs: 1_000,
 };
 
 export type ProfileName = "lan" | "wan" | "local";

@@ -150,6 +150,7 @@ describe("who may do what", () => {
       clusterName: CLUSTER,
       rpcPort: 0,
       httpPort: "auto",
+      bindAddr: "127.0.0.1:0",
     });
     await started.agent.commitLog.append({ value: Buffer.from("one") }, {});
   });

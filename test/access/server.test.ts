@@ -362,7 +362,7 @@ describe("the port with TLS", () => {
       });
     }
     // The lock of the directory is free again.
-    await (await startAgent({ ...files, dataDir, rpcPort: 0 })).close();
+    await (await startAgent({ ...files, dataDir, rpcPort: 0, bindAddr: "127.0.0.1:0" })).close();
   });
 
   test("any gRPC client with the files gets in", async (t) => {

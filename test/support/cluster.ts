@@ -10,6 +10,7 @@ import {
   type AgentOptions,
   startAgent,
 } from "../../src/agent/index.ts";
+import { PROMPT_GOSSIP } from "./gossip-profile.ts";
 
 /** Each server's own settings, by its place from 0. */
 export type SettingsFor = (at: number) => Partial<AgentConfig>;
@@ -65,7 +66,7 @@ export class TestCluster {
         ...settingsFor?.(at),
         ...settings,
       },
-      { timing: PATIENT, ...optionsFor?.(at) },
+      { timing: PATIENT, gossipProfile: PROMPT_GOSSIP, ...optionsFor?.(at) },
     );
     agents[at] = agent;
     return agent;

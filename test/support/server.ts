@@ -12,8 +12,9 @@ import {
 } from "../../src/agent/index.ts";
 import type { EndSignal } from "../../src/cli/host.ts";
 import { main } from "../../src/cli/program.ts";
+import { PROMPT_GOSSIP } from "./gossip-profile.ts";
 import { type Program, startProgram } from "./program.ts";
-import { root } from "./sources.ts";
+import { root } from "./root.ts";
 
 /** A server in this process, on free ports, with its data in a folder that goes with the test. */
 export async function startServer(
@@ -29,7 +30,8 @@ export async function startServer(
     await running.agent?.close();
     rmSync(folder, { recursive: true });
   });
-  running.agent = await startAgent({ ...defaults, ...settings }, options);
+  const prompt = { gossipProfile: PROMPT_GOSSIP, ...options };
+  running.agent = await startAgent({ ...defaults, ...settings }, prompt);
   return running.agent;
 }
 
