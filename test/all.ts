@@ -9,33 +9,34 @@
  *
  * Called from a folder below the checkout's, `npm test` runs the tests of that folder.
  *
- * A process per file costs more than most tests, so that files of one folder share a process, a few
- * processes at a time. Files must therefore not lean on hooks outside a `describe`.
+ * A process per file costs more than most tests, so that a few processes take one file after another from
+ * one queue. Files must therefore not lean on hooks outside a `describe`, and close what they open.
  */
 import { existsSync, mkdtempSync, readdirSync } from "node:fs";
 import { availableParallelism, tmpdir } from "node:os";
 import { dirname, isAbsolute, join, relative, resolve } from "node:path";
 import { parseArgs } from "node:util";
 
-import { runGroup, type GroupOptions } from "./support/run-group.ts";
+import { runFiles, type RunOptions } from "./support/run-files.ts";
 import { emptyTally, type Tally, type TallyLine } from "./support/tally.ts";
 
 interface Tier {
   readonly suffix: string;
-  readonly groupFilesMax: number;
   readonly workers: number;
+  readonly filesPerProcess: number;
   readonly silentMsMax: number;
 }
 
 const TIERS: Readonly<Record<string, Tier>> = {
   unit: {
     suffix: ".test.ts",
-    groupFilesMax: 6,
-    workers: Math.min(2, availableParallelism()),
+    // One more than there are processors: many tests wait.
+    workers: availableParallelism() + 1,
+    filesPerProcess: Infinity,
     silentMsMax: 120_000,
   },
-  // These fill file systems, take ports and load the machine: one at a time.
-  system: { suffix: ".system.ts", groupFilesMax: 1, workers: 1, silentMsMax: 600_000 },
+  // These fill file systems and load the machine: one at a time.
+  system: { suffix: ".system.ts", workers: 1, filesPerProcess: 1, silentMsMax: 600_000 },
 };
 
 /** What takes long comes first, so that nothing long is left for the end: whole systems, then units. */
@@ -64,32 +65,17 @@ function byDepth(a: string, b: string): number {
   return rank(a) - rank(b) || (a < b ? -1 : 1);
 }
 
-/** Files of one folder together, and no group so large that the others wait for it at the end. */
-function groupFiles(files: readonly string[], groupFilesMax: number): string[][] {
-  const groups: string[][] = [];
-  for (const file of files) {
-    const last = groups.at(-1);
-    const fits = last !== undefined && last.length < groupFilesMax;
-    if (fits && dirname(last[0] ?? "") === dirname(file)) last.push(file);
-    else groups.push([file]);
-  }
-  return groups;
-}
-
 async function runAll(
-  groups: readonly string[][],
+  files: readonly string[],
   workers: number,
-  options: Omit<GroupOptions, "live">,
+  options: RunOptions,
 ): Promise<Tally> {
   const tally = emptyTally();
-  const waiting = [...groups];
-  const live = waiting.length === 1 || workers === 1;
+  const queue = [...files];
   const work = async (): Promise<void> => {
-    for (let group = waiting.shift(); group !== undefined; group = waiting.shift()) {
-      await runGroup(group, tally, { ...options, live });
-    }
+    while (queue.length > 0) await runFiles(queue, tally, options);
   };
-  await Promise.all(Array.from({ length: workers }, work));
+  await Promise.all(Array.from({ length: Math.min(workers, files.length) }, work));
   return tally;
 }
 
@@ -181,13 +167,14 @@ async function main(): Promise<number> {
   }
   const telemetry = debugTelemetry ? debugTelemetryFolder() : undefined;
   const started = performance.now();
-  const groups = groupFiles(files, tier.groupFilesMax);
-  const options = { namePattern, silentMsMax, root, signal: interrupted.signal };
+  const { workers, filesPerProcess } = tier;
+  const { signal } = interrupted;
+  const options = { namePattern, silentMsMax, root, filesPerProcess, signal };
   let tally: Tally;
   try {
-    tally = await runAll(groups, tier.workers, options);
+    tally = await runAll(files, workers, options);
   } catch (error) {
-    if (interrupted.signal.aborted) return INTERRUPTED;
+    if (signal.aborted) return INTERRUPTED;
     throw error;
   }
   if (tally.passed + tally.failed.length + tally.skipped.length === 0) {

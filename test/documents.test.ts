@@ -4,7 +4,7 @@ import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { describe, test } from "node:test";
 
-import { root } from "./support/sources.ts";
+import { root } from "./support/root.ts";
 
 function findDocuments(): string[] {
   const top = readdirSync(root).filter((name) => name.endsWith(".md"));

@@ -7,7 +7,7 @@ import { test } from "node:test";
 import { freePorts, makeFolder, runProgram, startProgram } from "./support/program.ts";
 import { skipUnless } from "./support/require.ts";
 import { firstSession, firstSessionIsThere, needsCurl, secondSession } from "./support/sessions.ts";
-import { root } from "./support/sources.ts";
+import { root } from "./support/root.ts";
 
 const needsClone = {
   ...needsCurl,

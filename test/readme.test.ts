@@ -13,7 +13,7 @@ import {
 } from "./support/program.ts";
 import { needsCurl } from "./support/sessions.ts";
 import { differs, findSnippets, type Snippet } from "./support/snippets.ts";
-import { root } from "./support/sources.ts";
+import { root } from "./support/root.ts";
 
 const DOCUMENTS = ["README.md", "docs/client.md"];
 

@@ -6,7 +6,7 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { describe, test, type TestContext } from "node:test";
 
-import { root } from "./support/sources.ts";
+import { root } from "./support/root.ts";
 
 interface Outcome {
   readonly code: number | null;
@@ -41,15 +41,13 @@ const FAILS = 'test("fails", () => { throw new Error("the reason"); });';
 /** The reporter of Node would say nothing but a number of it. */
 const LEFT = 'test("z", () => void setTimeout(() => { throw new Error("left behind"); }, 100));';
 
-/** Each in a folder, and so in a process, of its own; and what must be said of it. */
+/** Each in a file of its own, and what must be said of it. */
 const TROUBLES: readonly [what: string, text: string, said: RegExp][] = [
   ["fails", FAILS, /✖ fails .*\n +Error: the reason/],
   ["nothing", 'import "./nothing.ts";', /✖ src\/nothing\/a\.test\.ts loads[^]*nothing\.ts/],
   ["mistake", "const = 1;", /✖ src\/mistake\/a\.test\.ts loads/],
   ["exit", 'test("x", () => process.exit(0));', /ended \(exit 0\) too early.* src\/exit/],
   ["kill", 'process.kill(process.pid, "SIGKILL");', /ended \(SIGKILL\) too early.* src\/kill/],
-  ["late", 'setTimeout(() => { throw new Error("too late"); });', /Error: too late/],
-  ["left", LEFT, /activity after the test[^]*an error that belongs to no test in src\/left/],
   ["busy", 'test("x", () => { for (;;); });', /nothing happened for 5 s .* src\/busy/],
   ["open", 'test("y", () => { setInterval(() => 0, 99); });', /for 5 s after "y".* src\/open/],
 ];
@@ -66,8 +64,31 @@ describe("the test runner", () => {
     const { code, out, lastLine } = runAll(t, files, ["--patience", "5"]);
     for (const [, , said] of TROUBLES) assert.match(out, said);
     assert.match(out, /\nfailed: suite › fails\n/);
-    // Five that pass, and those of "open" and "left"; a trouble each, and the one of the suite.
-    assert.deepEqual({ code, lastLine }, { code: 1, lastLine: "7 passed, 10 failed" });
+    // Five that pass, and the one of "open"; a trouble each, and the one of the suite.
+    assert.deepEqual({ code, lastLine }, { code: 1, lastLine: "6 passed, 8 failed" });
+  });
+
+  test("finds errors that come when nobody waits for them any more", (t) => {
+    const files = {
+      "src/late/a.test.ts": 'setTimeout(() => { throw new Error("too late"); });',
+      "src/left/a.test.ts": LEFT,
+      "src/more/a.test.ts": PASSES,
+    };
+    const { code, out, lastLine } = runAll(t, files);
+    assert.match(out, /✖ Error: A resource .* activity .*too late/);
+    assert.match(out, /✖ Error: Test "z" at src\/left.* activity after .*left behind/);
+    assert.deepEqual({ code, lastLine }, { code: 1, lastLine: "2 passed, 2 failed" });
+  });
+
+  test("goes on with the other files when a process ends too early", (t) => {
+    const files = Object.fromEntries(
+      Array.from({ length: 20 }, (_, at) => {
+        const exits = at % 5 === 0;
+        return [`src/a${at}.test.ts`, exits ? 'test("x", () => process.exit(0));' : PASSES];
+      }),
+    );
+    const { code, lastLine } = runAll(t, files);
+    assert.deepEqual({ code, lastLine }, { code: 1, lastLine: "16 passed, 4 failed" });
   });
 
   test("selects files and tests", (t) => {

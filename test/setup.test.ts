@@ -7,7 +7,7 @@ import { hostname, tmpdir } from "node:os";
 import * as path from "node:path";
 import { describe, test, type TestContext } from "node:test";
 
-import { root } from "./support/sources.ts";
+import { root } from "./support/root.ts";
 
 const LOCKFILE = JSON.stringify({
   name: "tiny",

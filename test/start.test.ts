@@ -7,7 +7,7 @@ import { describe, test } from "node:test";
 
 import { cleanEnvironment, freePorts, makeFolder, startProgram } from "./support/program.ts";
 import { firstSession, firstSessionIsThere, needsCurl, secondSession } from "./support/sessions.ts";
-import { root } from "./support/sources.ts";
+import { root } from "./support/root.ts";
 
 describe("npm start", () => {
   test("the book's session, with kill -9 in the middle", needsCurl, async (t) => {

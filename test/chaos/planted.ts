@@ -4,7 +4,7 @@ import { pathToFileURL } from "node:url";
 import type * as TypeScript from "typescript";
 import { MISTAKES } from "../../sim/bugs/index.ts";
 import type { Mistake } from "../../sim/bugs/index.ts";
-import { root } from "../support/sources.ts";
+import { root } from "../support/root.ts";
 
 /** A mistake of `sim/bugs` under the name that it has among the promises. */
 function known(name: string, mistake: string): Mistake[] {

@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { seededRandom } from "../../src/base/index.ts";
-import { root } from "../support/sources.ts";
+import { root } from "../support/root.ts";
 import { drain, heal } from "./drain.ts";
 import type { Drained } from "./drain.ts";
 import { judge } from "./judge.ts";

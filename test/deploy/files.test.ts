@@ -12,7 +12,7 @@ import { loadConfig } from "../../src/agent/index.ts";
 import { EXIT } from "../../src/cli/exit-codes.ts";
 import { makeFolder } from "../support/program.ts";
 import { commandExists, skipUnless } from "../support/require.ts";
-import { root } from "../support/sources.ts";
+import { root } from "../support/root.ts";
 import { needsHelm } from "./support/helm.ts";
 import { renderAll } from "./support/rendered.ts";
 

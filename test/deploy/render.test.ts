@@ -4,7 +4,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, test } from "node:test";
 import { parse } from "yaml";
-import { root } from "../support/sources.ts";
+import { root } from "../support/root.ts";
 import { readGolden, withoutCopies } from "./support/golden.ts";
 import { CHART, helm, needsHelm, template } from "./support/helm.ts";
 import { caseNames, renderAll } from "./support/rendered.ts";

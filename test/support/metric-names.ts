@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 
-import { root } from "./sources.ts";
+import { root } from "./root.ts";
 
 /** Files that look at metrics by their names. */
 export const METRIC_READERS: readonly string[] = [

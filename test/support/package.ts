@@ -2,7 +2,7 @@ import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 
 import { runProgram } from "./program.ts";
-import { root } from "./sources.ts";
+import { root } from "./root.ts";
 
 /** Builds when that is needed, packs, and answers the tarball's path. */
 export function pack(folder: string): string {

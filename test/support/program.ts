@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { TestContext } from "node:test";
 
-import { root } from "./sources.ts";
+import { root } from "./root.ts";
 
 /** Long enough for a first start on a busy machine that has to install and compile before. */
 const READY_MS_MAX = 240_000;

@@ -3,18 +3,19 @@ import { inspect } from "node:util";
 
 import { tell, type TallyLine } from "./tally.ts";
 
-type Outcome = Exclude<TallyLine["outcome"], "begin" | "end">;
 type Finished = Extract<TestEvent, { type: "test:pass" | "test:fail" }>;
 
 const MARKS = { passed: "✔", failed: "✖", skipped: "﹣" } as const;
 /** What Node 20 says of tests that `--test-name-pattern` leaves out; later versions are silent. */
 const NOT_SELECTED = "test name does not match pattern";
+/** The name of a test of the worker's own, by which it knows that those of a file are over. */
+export const END_OF_FILE = "the end of a test file";
 /** What Node says of an error that came when its test was over; the process ends with 1 then. */
 const LATE_ERROR = /^(Error|Warning): .*(generated asynchronous activity after|triggered an )/;
 
 /**
  * One line for a test, with its whole name, so that it can be searched for; the error below it when
- * it failed. Each is told to the runner as well. (A default export, because Node asks for one.)
+ * it failed. All is told to the runner, who prints it. (A default export, because Node asks for one.)
  */
 export default async function* report(
   events: AsyncIterable<TestEvent>,
@@ -26,25 +27,23 @@ export default async function* report(
       names.push(event.data.name);
     }
     if (event.type === "test:diagnostic" && LATE_ERROR.test(event.data.message)) {
-      yield `${event.data.message}\n`;
+      const name = event.data.message;
+      tell({ outcome: "failed", name, durationMs: 0, report: `✖ ${name}\n` });
     }
     if (event.type !== "test:pass" && event.type !== "test:fail") continue;
     const name = [...names.slice(0, event.data.nesting), event.data.name].join(" › ");
+    if (name === END_OF_FILE) continue;
     const line = tallyLine(event, name);
     if (line === undefined) continue;
-    tell(line);
     const reason = line.reason === undefined ? "" : ` (${line.reason})`;
-    yield `${MARKS[line.outcome]} ${name}${reason} ${line.durationMs.toFixed(0)} ms\n`;
-    if (event.type === "test:fail") yield describeError(event.data.details.error);
+    const head = `${MARKS[line.outcome]} ${name}${reason} ${line.durationMs.toFixed(0)} ms\n`;
+    const why = event.type === "test:fail" ? describeError(event.data.details.error) : "";
+    tell({ ...line, report: head + why });
   }
-  tell({ outcome: "end", name: "", durationMs: 0 });
 }
 
 /** Undefined for what does not count: suites, and parents of what has been counted as failed. */
-function tallyLine(
-  { type, data }: Finished,
-  name: string,
-): (TallyLine & { readonly outcome: Outcome }) | undefined {
+function tallyLine({ type, data }: Finished, name: string): Omit<TallyLine, "report"> | undefined {
   const durationMs = data.details.duration_ms;
   if (type === "test:fail") {
     const { failureType } = data.details.error as { failureType?: string };

@@ -2,7 +2,7 @@ import { existsSync, readFileSync, readdirSync } from "node:fs";
 import { dirname, join, normalize, sep } from "node:path";
 import ts from "typescript";
 
-export const root: string = dirname(dirname(import.meta.dirname));
+import { root } from "./root.ts";
 
 export interface Source {
   /** From the root of the repository, with `/`. */

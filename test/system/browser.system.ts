@@ -11,7 +11,7 @@ import { test } from "node:test";
 import { startTestServer } from "../../src/testing/index.ts";
 import { makeFolder } from "../support/program.ts";
 import { commandExists, isRoot, skipUnless } from "../support/require.ts";
-import { root } from "../support/sources.ts";
+import { root } from "../support/root.ts";
 
 const BROWSERS = ["chromium", "chromium-browser", "google-chrome"];
 const browser = BROWSERS.find(commandExists);

@@ -8,7 +8,7 @@ import { describe, test } from "node:test";
 import { connect } from "../../src/client/index.ts";
 import { makeFolder } from "../support/program.ts";
 import { commandExists, skipUnless } from "../support/require.ts";
-import { root } from "../support/sources.ts";
+import { root } from "../support/root.ts";
 import { AgentProcess } from "./support/agent.ts";
 
 const RULES = join(root, "deploy", "prometheus-rules.yaml");

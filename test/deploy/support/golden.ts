@@ -2,7 +2,7 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseAllDocuments, stringify } from "yaml";
-import { root } from "../../support/sources.ts";
+import { root } from "../../support/root.ts";
 import type { KubeObject } from "./rendered.ts";
 
 function fileOf(name: string): string {

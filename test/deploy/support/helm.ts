@@ -9,7 +9,7 @@ import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "
 import { join } from "node:path";
 import { inflateRawSync } from "node:zlib";
 import { skipUnless } from "../../support/require.ts";
-import { root } from "../../support/sources.ts";
+import { root } from "../../support/root.ts";
 
 export const CHART: string = join(root, "deploy", "helm", "proglog");
 /** What the charts are rendered for, unless a test says otherwise. */

@@ -5,7 +5,7 @@
  */
 import { join } from "node:path";
 import ts from "typescript";
-import { root } from "../../support/sources.ts";
+import { root } from "../../support/root.ts";
 import type { KubeObject } from "./rendered.ts";
 
 /** Where the interface of each kind is. */

@@ -5,7 +5,7 @@ import { createServer } from "node:net";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { cleanEnvironment } from "../../support/program.ts";
-import { root } from "../../support/sources.ts";
+import { root } from "../../support/root.ts";
 
 /** The command line as it is built: it starts twice as fast as from its sources. */
 const MAIN = join(root, "dist", "cli", "main.js");

@@ -9,7 +9,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { cleanEnvironment } from "../../support/program.ts";
 import { commandExists, isRoot, skipUnless } from "../../support/require.ts";
-import { root } from "../../support/sources.ts";
+import { root } from "../../support/root.ts";
 
 const PROGRAMS = ["buildah", "podman", "runc", "mmdebstrap", "npm"];
 const missing = PROGRAMS.filter((name) => !commandExists(name));

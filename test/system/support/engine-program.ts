@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import ts from "typescript";
-import { root } from "../../support/sources.ts";
+import { root } from "../../support/root.ts";
 
 const SOURCES = ["engine.ts", "engine-value.ts"];
 const OPTIONS: ts.CompilerOptions = {

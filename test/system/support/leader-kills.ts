@@ -4,7 +4,7 @@ import { createHash } from "node:crypto";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { below, seededRandom } from "../../../src/base/index.ts";
-import { root } from "../../support/sources.ts";
+import { root } from "../../support/root.ts";
 import { Acks } from "./acks.ts";
 import { ClusterProcesses } from "./cluster.ts";
 import { clusterWriter, grpcClusterWriter, httpClusterWriter } from "./cluster-writers.ts";
