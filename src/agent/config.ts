@@ -1,5 +1,4 @@
 import { readFile, stat } from "node:fs/promises";
-import { parse as parseYaml } from "yaml";
 import { limits, ProglogError } from "../base/index.ts";
 import { advertisedProblems } from "./advertised.ts";
 import { keyOf, SETTINGS, variableOf } from "./settings.ts";
@@ -98,7 +97,10 @@ async function readConfigFile(file: string): Promise<unknown> {
     throw unreadable(file, cause);
   }
   try {
-    return file.endsWith(".json") ? JSON.parse(content) : parseYaml(content);
+    if (file.endsWith(".json")) return JSON.parse(content);
+    // Loaded for those who have such a file.
+    const { parse } = await import("yaml");
+    return parse(content);
   } catch (cause) {
     throw unreadable(file, cause);
   }

@@ -1,3 +1,4 @@
+import { randomBytes } from "node:crypto";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -35,6 +36,8 @@ export const PATIENT = { electionTimeoutTicks: 60 } as const;
 export class TestCluster {
   readonly agents: Agent[] = [];
   readonly folder: string;
+  /** Of this cluster alone: on a port of one that has ended, the friends it had elsewhere are no friends. */
+  readonly #gossipKey = randomBytes(32).toString("base64");
   readonly #options: ClusterOptions;
 
   constructor(t: Pick<TestContext, "after">, options: ClusterOptions = {}) {
@@ -60,7 +63,11 @@ export class TestCluster {
     const agent = await startAgent(
       {
         ...{ rpcPort: 0, httpPort: "auto", bindAddr: "127.0.0.1:0", nodeName },
-        ...{ dataDir: join(folder, nodeName), scrubBytesPerSecond: 0 },
+        ...{
+          dataDir: join(folder, nodeName),
+          scrubBytesPerSecond: 0,
+          gossipKey: [this.#gossipKey],
+        },
         ...(seeds.length > 0 ? { startJoinAddrs: seeds } : { bootstrap: true }),
         ...shared,
         ...settingsFor?.(at),
