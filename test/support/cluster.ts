@@ -144,7 +144,7 @@ export async function startCluster(
 export async function until(
   isSo: () => boolean | Promise<boolean>,
   otherwise: string | (() => string),
-  ms = 20_000,
+  ms = 60_000,
 ): Promise<void> {
   const end = performance.now() + ms;
   while (!(await isSo())) {

@@ -65,7 +65,7 @@ export function statuses(membership: Membership): Record<string, Member["status"
 export async function until(
   membership: Membership,
   isSo: () => boolean,
-  ms = 20_000,
+  ms = 60_000,
 ): Promise<void> {
   await new Promise<void>((resolve, reject) => {
     const end = (error?: Error): void => {
