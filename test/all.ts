@@ -33,7 +33,7 @@ const TIERS: Readonly<Record<string, Tier>> = {
     // One more than there are processors: many tests wait.
     workers: availableParallelism() + 1,
     filesPerProcess: Infinity,
-    silentMsMax: 120_000,
+    silentMsMax: 300_000,
   },
   // These fill file systems and load the machine: one at a time.
   system: { suffix: ".system.ts", workers: 1, filesPerProcess: 1, silentMsMax: 600_000 },
