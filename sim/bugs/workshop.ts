@@ -1,60 +1,44 @@
-import { cp, mkdir, mkdtemp, readFile, rm, symlink, writeFile } from "node:fs/promises";
+import { mkdtemp, readFile, rm, symlink } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { pathToFileURL } from "node:url";
+import { build } from "esbuild";
 import type { RunOptions, RunResult } from "../run.ts";
 import type { Violation } from "../checkers/index.ts";
 import type { Finder, Mistake } from "./bug.ts";
 
 const ROOT = dirname(dirname(import.meta.dirname));
-/** What a simulation is made of; tests stay behind. */
-const COPIED = ["sim", "src/base", "src/log", "src/raft", "src/replica", "package.json"];
-/** What servers are made of besides. */
-const COPIED_FOR_SERVERS = [
-  "src/agent",
-  "src/api",
-  "src/auth",
-  "src/gossip",
-  "src/membership",
-  "src/server",
-  "src/telemetry",
-  "src/transport",
-];
+/** The simulator, and all that it is made of. */
+const ENTRY = `
+  export { run } from "./sim/run.ts";
+  export { runScenario } from "./sim/scenarios/index.ts";
+`;
 
-interface RunModule {
-  run(options: RunOptions): Promise<RunResult>;
+interface SimulatorModule {
+  readonly run: (options: RunOptions) => Promise<RunResult>;
+  readonly runScenario: (name: string) => Promise<readonly Violation[]>;
 }
 
-interface ScenariosModule {
-  runScenario(name: string): Promise<readonly Violation[]>;
-}
-
-/** The simulator as a copied tree has it. */
+/** The simulator with a bug in it. */
 export interface PlantedSimulator extends AsyncDisposable {
-  run(options: RunOptions): Promise<RunResult>;
-  scenario(name: string): Promise<readonly Violation[]>;
+  readonly run: (options: RunOptions) => Promise<RunResult>;
+  readonly scenario: (name: string) => Promise<readonly Violation[]>;
 }
 
-/** Copies the tree, plants the bug, and loads the simulator from there. */
+/** Puts the simulator together once more, with the bug in it, as one module of its own, and loads that. */
 export async function plant(bug: Mistake): Promise<PlantedSimulator> {
+  const planted = await substituted(bug);
   const directory = await mkdtemp(join(tmpdir(), "proglog-planted-"));
+  const remove = (): Promise<void> => rm(directory, { recursive: true });
   try {
-    await mkdir(join(directory, "src"));
-    await copyTree(directory, COPIED);
-    await copyTree(directory, COPIED_FOR_SERVERS);
+    const outfile = join(directory, "simulator.mjs");
+    await bundle(outfile, join(ROOT, bug.file), planted);
+    // For what comes from packages.
     await symlink(join(ROOT, "node_modules"), join(directory, "node_modules"));
-    await substitute(directory, bug);
-    const load = async (path: string): Promise<unknown> =>
-      import(pathToFileURL(join(directory, path)).href);
-    const runs = (await load("sim/run.ts")) as RunModule;
-    const scenarios = (await load("sim/scenarios/index.ts")) as ScenariosModule;
-    return {
-      run: (options) => runs.run(options),
-      scenario: (name) => scenarios.runScenario(name),
-      [Symbol.asyncDispose]: () => rm(directory, { recursive: true }),
-    };
+    const { run, runScenario } = (await import(pathToFileURL(outfile).href)) as SimulatorModule;
+    return { run, scenario: runScenario, [Symbol.asyncDispose]: remove };
   } catch (error) {
-    await rm(directory, { recursive: true });
+    await remove();
     throw error;
   }
 }
@@ -68,27 +52,31 @@ export async function findAgain(
   return (await simulator.run(finder)).violations;
 }
 
-async function copyTree(directory: string, parts: readonly string[]): Promise<void> {
-  for (const part of parts) {
-    await cp(join(ROOT, part), join(directory, part), {
-      recursive: true,
-      filter: (path) => !/\.test\.ts$|\/testing$/.test(path),
-    });
-  }
+async function bundle(outfile: string, changed: string, contents: string): Promise<void> {
+  await build({
+    stdin: { contents: ENTRY, resolveDir: ROOT, loader: "ts" },
+    ...{ outfile, bundle: true, packages: "external", keepNames: true },
+    ...{ platform: "node", format: "esm", target: `node${process.versions.node}` },
+    logLevel: "silent",
+    plugins: [
+      {
+        name: "planted",
+        setup: (builder) => {
+          builder.onLoad({ filter: /\.ts$/ }, ({ path }) =>
+            path === changed ? { contents, loader: "ts" } : undefined,
+          );
+        },
+      },
+    ],
+  });
 }
 
-async function substitute(
-  directory: string,
-  { name, file, find, replace }: Mistake,
-): Promise<void> {
-  const path = join(directory, file);
-  const text = await readFile(path, "utf8");
+/** The bug's file, as it is with it. */
+async function substituted({ name, file, find, replace }: Mistake): Promise<string> {
+  const text = await readFile(join(ROOT, file), "utf8");
   const places = text.split(find).length - 1;
   if (places !== 1) {
     throw new Error(`planted bug "${name}": its text is ${places} times in ${file}, not once`);
   }
-  await writeFile(
-    path,
-    text.replace(find, () => replace),
-  );
+  return text.replace(find, () => replace);
 }
