@@ -4,6 +4,7 @@
  *     npm test -- src/log test/layers     only files whose path contains one of these
  *     npm test -- --name "torn tail"      only tests whose name matches this regular expression
  *     npm test -- --list                  names the files, and runs nothing
+ *     npm test -- --workers 1             processes at a time
  *     npm test -- --patience 10           seconds without a finished test until a process is ended
  *     npm test -- --debug-telemetry       servers write metrics-*.log and traces-*.log, see where
  *
@@ -109,6 +110,7 @@ interface Arguments {
   readonly namePattern: string | undefined;
   readonly debugTelemetry: boolean;
   readonly list: boolean;
+  readonly workers: number;
   readonly silentMsMax: number;
   /** Whose tests; another checkout only in the runner's own test. */
   readonly root: string;
@@ -134,6 +136,7 @@ function readArguments(): Arguments {
       tier: { type: "string", default: "unit" },
       name: { type: "string" },
       list: { type: "boolean", default: false },
+      workers: { type: "string" },
       patience: { type: "string" },
       "debug-telemetry": { type: "boolean", default: false },
       root: { type: "string", default: dirname(import.meta.dirname) },
@@ -142,19 +145,22 @@ function readArguments(): Arguments {
   const tier = TIERS[values.tier];
   if (tier === undefined) refuse(`no tier "${values.tier}": ${Object.keys(TIERS).join(", ")}`);
   const patienceMs = Number(values.patience) * 1_000;
+  const workers = Number(values.workers);
   return {
     tier,
     selectors: positionals.length > 0 ? positionals : callersFolder(resolve(values.root)),
     debugTelemetry: values["debug-telemetry"],
     namePattern: values.name,
     list: values.list,
+    workers: workers > 0 ? workers : tier.workers,
     silentMsMax: patienceMs > 0 ? patienceMs : tier.silentMsMax,
     root: resolve(values.root),
   };
 }
 
 async function main(): Promise<number> {
-  const { tier, selectors, list, namePattern, silentMsMax, root, debugTelemetry } = readArguments();
+  const { tier, selectors, list, namePattern, workers, silentMsMax, root, debugTelemetry } =
+    readArguments();
   const files = findFiles(root, tier.suffix, selectors);
   if (files.length === 0) refuse(`no test file (*${tier.suffix}) matches ${selectors.join(" ")}`);
   if (list) {
@@ -167,7 +173,7 @@ async function main(): Promise<number> {
   }
   const telemetry = debugTelemetry ? debugTelemetryFolder() : undefined;
   const started = performance.now();
-  const { workers, filesPerProcess } = tier;
+  const { filesPerProcess } = tier;
   const { signal } = interrupted;
   const options = { namePattern, silentMsMax, root, filesPerProcess, signal };
   let tally: Tally;

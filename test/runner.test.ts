@@ -48,8 +48,12 @@ const TROUBLES: readonly [what: string, text: string, said: RegExp][] = [
   ["mistake", "const = 1;", /✖ src\/mistake\/a\.test\.ts loads/],
   ["exit", 'test("x", () => process.exit(0));', /ended \(exit 0\) too early.* src\/exit/],
   ["kill", 'process.kill(process.pid, "SIGKILL");', /ended \(SIGKILL\) too early.* src\/kill/],
-  ["busy", 'test("x", () => { for (;;); });', /nothing happened for 5 s .* src\/busy/],
-  ["open", 'test("y", () => { setInterval(() => 0, 99); });', /for 5 s after "y".* src\/open/],
+];
+
+/** Without end, each in its way. */
+const HUNG: readonly [what: string, text: string][] = [
+  ["busy", 'test("x", () => { for (;;); });'],
+  ["open", 'test("y", () => { setInterval(() => 0, 99); });'],
 ];
 
 describe("the test runner", () => {
@@ -61,11 +65,21 @@ describe("the test runner", () => {
       "test/d.system.ts": FAILS,
     };
     for (const [what, text] of TROUBLES) files[`src/${what}/a.test.ts`] = text;
-    const { code, out, lastLine } = runAll(t, files, ["--patience", "5"]);
+    const { code, out, lastLine } = runAll(t, files);
     for (const [, , said] of TROUBLES) assert.match(out, said);
     assert.match(out, /\nfailed: suite › fails\n/);
-    // Five that pass, and the one of "open"; a trouble each, and the one of the suite.
-    assert.deepEqual({ code, lastLine }, { code: 1, lastLine: "6 passed, 8 failed" });
+    // A trouble each, and the one of the suite.
+    assert.deepEqual({ code, lastLine }, { code: 1, lastLine: "5 passed, 6 failed" });
+  });
+
+  test("ends what hangs, or leaves something open", (t) => {
+    const files = Object.fromEntries(HUNG.map(([what, text]) => [`src/${what}/a.test.ts`, text]));
+    const { code, out, lastLine } = runAll(t, files, ["--patience", "5"]);
+    for (const [what] of HUNG) {
+      assert.match(out, new RegExp(`✖ nothing happened for 5 s after .*, in src/${what}/`));
+    }
+    assert.equal(code, 1);
+    assert.match(lastLine ?? "", /, 2 failed$/);
   });
 
   test("finds errors that come when nobody waits for them any more", (t) => {
@@ -89,6 +103,13 @@ describe("the test runner", () => {
     );
     const { code, lastLine } = runAll(t, files);
     assert.deepEqual({ code, lastLine }, { code: 1, lastLine: "16 passed, 4 failed" });
+  });
+
+  test("begins no test of a file before the end of the file", (t) => {
+    const late = 'test("x", () => { if (!late) throw 0; }); const late = true;';
+    const files = { "src/a.test.ts": late, "src/b.test.ts": late };
+    const { code, lastLine } = runAll(t, files, ["--workers", "1"]);
+    assert.deepEqual({ code, lastLine }, { code: 0, lastLine: "2 passed, 0 failed" });
   });
 
   test("selects files and tests", (t) => {

@@ -8,8 +8,8 @@ type Finished = Extract<TestEvent, { type: "test:pass" | "test:fail" }>;
 const MARKS = { passed: "✔", failed: "✖", skipped: "﹣" } as const;
 /** What Node 20 says of tests that `--test-name-pattern` leaves out; later versions are silent. */
 const NOT_SELECTED = "test name does not match pattern";
-/** The name of a test of the worker's own, by which it knows that those of a file are over. */
-export const END_OF_FILE = "the end of a test file";
+/** The names of tests of the worker's own, which stand before and after those of a file. */
+export const MARKS_OF_FILE = ["the beginning of a test file", "the end of a test file"] as const;
 /** What Node says of an error that came when its test was over; the process ends with 1 then. */
 const LATE_ERROR = /^(Error|Warning): .*(generated asynchronous activity after|triggered an )/;
 
@@ -32,7 +32,7 @@ export default async function* report(
     }
     if (event.type !== "test:pass" && event.type !== "test:fail") continue;
     const name = [...names.slice(0, event.data.nesting), event.data.name].join(" › ");
-    if (name === END_OF_FILE) continue;
+    if (isMarkOfFile(name)) continue;
     const line = tallyLine(event, name);
     if (line === undefined) continue;
     const reason = line.reason === undefined ? "" : ` (${line.reason})`;
@@ -40,6 +40,10 @@ export default async function* report(
     const why = event.type === "test:fail" ? describeError(event.data.details.error) : "";
     tell({ ...line, report: head + why });
   }
+}
+
+function isMarkOfFile(name: string): boolean {
+  return MARKS_OF_FILE.some((mark) => mark === name);
 }
 
 /** Undefined for what does not count: suites, and parents of what has been counted as failed. */

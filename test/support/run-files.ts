@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 import type { Readable, Writable } from "node:stream";
 
-import { END_OF_FILE } from "./reporter.ts";
+import { MARKS_OF_FILE } from "./reporter.ts";
 import { addToTally, FILES_FD, TALLY_FD, type Tally, type WorkerLine } from "./tally.ts";
 
 export interface RunOptions {
@@ -42,7 +42,8 @@ export async function runFiles(queue: string[], tally: Tally, options: RunOption
 
 function startWorker({ namePattern, root, signal }: RunOptions): ChildProcess {
   // Several patterns select what matches any of them.
-  const patterns = namePattern === undefined ? [] : [namePattern, `^${END_OF_FILE}$`];
+  const patterns =
+    namePattern === undefined ? [] : [namePattern, ...MARKS_OF_FILE.map((mark) => `^${mark}$`)];
   const flags = [
     ...process.execArgv,
     `--test-reporter=${join(here, "reporter.ts")}`,

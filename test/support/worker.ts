@@ -5,9 +5,10 @@ import { setImmediate, setTimeout as pause } from "node:timers/promises";
 import { pathToFileURL } from "node:url";
 import { promisify } from "node:util";
 
-import { END_OF_FILE } from "./reporter.ts";
+import { MARKS_OF_FILE } from "./reporter.ts";
 import { FILES_FD, tell } from "./tally.ts";
 
+const [BEGINNING, END] = MARKS_OF_FILE;
 /** How often one looks whether what keeps the process alive is gone. */
 const LOOK_MS = 5;
 const PATH_BYTES_MAX = 4096;
@@ -22,7 +23,7 @@ async function runFiles(): Promise<void> {
   for (let path = await nextFile(); path !== ""; path = await nextFile()) {
     await load(path);
     // Tests run in the order they are made in.
-    await test(END_OF_FILE, () => undefined);
+    await test(END, () => undefined);
     while (hasMore(stillOpen(), open)) await pause(LOOK_MS);
   }
 }
@@ -35,7 +36,11 @@ async function nextFile(): Promise<string> {
   return buffer.toString("utf8", 0, bytesRead).trimEnd();
 }
 
+/** No test of the file begins before all of the file has been run. */
 async function load(path: string): Promise<void> {
+  let begin = (): void => undefined;
+  const isLoaded = new Promise<void>((resolve) => (begin = resolve));
+  void test(BEGINNING, () => isLoaded);
   try {
     await import(pathToFileURL(path).href);
   } catch (error) {
@@ -43,6 +48,7 @@ async function load(path: string): Promise<void> {
       throw error;
     });
   }
+  begin();
 }
 
 /** What keeps this process alive, by kind. */
