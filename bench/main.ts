@@ -1,5 +1,6 @@
 import { mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
+import { ROWS } from "./rows/index.ts";
 import { compile } from "./support/compile.ts";
 import { describeEnvironment, environmentLine } from "./support/environment.ts";
 import { type BenchOptions, parseOptions, USAGE, UsageError } from "./support/options.ts";
@@ -40,8 +41,10 @@ async function bench(options: BenchOptions, signal: AbortSignal): Promise<number
     if (options.jsonFile !== undefined) {
       writeFileSync(options.jsonFile, `${JSON.stringify({ environment, rows }, null, 2)}\n`);
     }
-    if (options.proofFile !== undefined)
-      await writeProof(options.proofFile, root, environment, rows);
+    if (options.proofFile !== undefined) {
+      const isWhole = options.rows.length === Object.keys(ROWS).length;
+      await writeProof(options.proofFile, root, { environment, rows, isWhole });
+    }
     return rows.some(({ failed }) => failed !== undefined) ? 1 : 0;
   } finally {
     rmSync(data, { recursive: true, force: true, maxRetries: 3 });

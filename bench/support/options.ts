@@ -6,7 +6,7 @@ import type { RowOptions } from "./row.ts";
 export interface BenchOptions extends RowOptions {
   readonly rows: readonly RowName[];
   readonly jsonFile: string | undefined;
-  /** A Markdown file in which the last table of this kind is replaced. */
+  /** A Markdown file in whose table these rows are replaced. */
   readonly proofFile: string | undefined;
 }
 
@@ -19,7 +19,7 @@ export const USAGE: string = `Measures proglog against the limits of this machin
   --full            also what takes 10 GB of disk
   --check           compare every record with what was sent
   --json FILE       the table as JSON, too
-  --proof FILE      write it into a Markdown file, in place of the last one
+  --proof FILE      write it into a Markdown file, in place of what it says of these rows
   --profile DIR     CPU profiles of every process that is measured
   --help
 
