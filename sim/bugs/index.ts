@@ -12,12 +12,13 @@ import type { Bug, Mistake } from "./bug.ts";
 import { CORE_BUGS } from "./core-bugs.ts";
 import { FOUND_BY } from "./found-by.ts";
 import { REPLICA_BUGS } from "./replica-bugs.ts";
+import { SERVER_BUGS } from "./server-bugs.ts";
 
 export type { Bug, Finder, Mistake } from "./bug.ts";
 export { type Found, sweep, type SweepOptions } from "./sweep.ts";
 export { findAgain, plant, type PlantedSimulator } from "./workshop.ts";
 
-export const MISTAKES: readonly Mistake[] = [...CORE_BUGS, ...REPLICA_BUGS];
+export const MISTAKES: readonly Mistake[] = [...CORE_BUGS, ...REPLICA_BUGS, ...SERVER_BUGS];
 
 /** Those that somebody finds, with their finders. */
 export const BUGS: readonly Bug[] = MISTAKES.flatMap((mistake) => {

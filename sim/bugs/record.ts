@@ -11,11 +11,12 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { format, resolveConfig } from "prettier";
-import { SUBJECTS } from "../run.ts";
+import type { Subject } from "../run.ts";
 import { SCENARIOS } from "../scenarios/index.ts";
 import type { Bug, Finder, Mistake } from "./bug.ts";
 import { FOUND_BY } from "./found-by.ts";
 import { MISTAKES } from "./index.ts";
+import { SERVER_BUGS } from "./server-bugs.ts";
 import { sweep } from "./sweep.ts";
 import { bugTable } from "./table.ts";
 import { findAgain, plant } from "./workshop.ts";
@@ -28,12 +29,16 @@ async function stillFinds(mistake: Mistake, finder: Finder): Promise<boolean> {
   return (await findAgain(simulator, finder)).length > 0;
 }
 
+function subjectOf(mistake: Mistake): Subject {
+  if (SERVER_BUGS.includes(mistake)) return "cluster";
+  return mistake.file.startsWith("src/raft") ? "core" : "replica";
+}
+
 async function finderOf(mistake: Mistake, cpuSecondsMax: number): Promise<Finder | undefined> {
   const known = FOUND_BY[mistake.name];
   if (known !== undefined && (await stillFinds(mistake, known))) return known;
-  const isCore = mistake.file.startsWith("src/raft");
   const found = await sweep(mistake, {
-    subjects: SUBJECTS.filter((subject) => isCore === (subject === "core")),
+    subjects: [subjectOf(mistake)],
     scenarios: Object.keys(SCENARIOS),
     cpuSecondsMax,
     minutes: 1,

@@ -11,6 +11,7 @@ import { Recorder } from "../workload/recorder.ts";
 import type { Swarm, World } from "../world/index.ts";
 import type { Fleet } from "./fleet.ts";
 import type { Doors } from "./host.ts";
+import { StreamClient } from "./stream-client.ts";
 
 /** So many clients in a hundred go to the server that leads; the others to any. */
 const TO_LEADER = 0.3;
@@ -24,6 +25,7 @@ export class FleetClients {
   readonly #random: Random;
   readonly #producers: readonly Producer[];
   readonly #consumers: readonly Consumer[];
+  readonly #streams: readonly StreamClient[];
   #values = 0;
   #isStopped = false;
 
@@ -40,6 +42,9 @@ export class FleetClients {
     const told = { world, asker: log, recorder: this.recorder };
     this.#producers = [1, 2].map((number) => new Producer(told, `p${number}`));
     this.#consumers = [1, 2].map((number) => new Consumer(told, `c${number}`));
+    this.#streams = [1, 2].map(
+      (number) => new StreamClient(world, fleet, this.recorder, `s${number}`),
+    );
     this.#repeat(swarm.load, () => this.#operate());
   }
 
@@ -53,7 +58,7 @@ export class FleetClients {
 
   stop(): void {
     this.#isStopped = true;
-    for (const part of [...this.#producers, ...this.#consumers]) part.stop();
+    for (const part of [...this.#producers, ...this.#consumers, ...this.#streams]) part.stop();
   }
 
   /** Appends a record, and reads it at whoever is asked: until both were done. */

@@ -25,6 +25,8 @@ export interface FleetOptions {
   /** For how many servers each of them waits; see `--bootstrap-expect`. */
   readonly expect: number;
   readonly rumours: RumourOptions;
+  /** They start within so long. */
+  readonly startMsMax?: number;
 }
 
 interface Seen {
@@ -46,6 +48,8 @@ export class Fleet implements Target {
   readonly participants: Participants;
   readonly wires: Wires;
   readonly rumours: Rumours;
+  /** Why processes ended by themselves: the server's name, and the code. */
+  readonly exits: string[] = [];
   readonly #world: World;
   readonly #swarm: Swarm;
   readonly #options: FleetOptions;
@@ -91,7 +95,9 @@ export class Fleet implements Target {
     for (let number = 1; number <= options.hosts; number++) {
       const host = this.#newHost(options.expect);
       // They do not all start at once.
-      world.after(below(this.#random, 3_000), () => this.restart(host.number));
+      world.after(below(this.#random, options.startMsMax ?? 3_000), () =>
+        this.restart(host.number),
+      );
     }
   }
 
@@ -371,6 +377,7 @@ export class Fleet implements Target {
   #exited(host: Host, error: ProglogError | undefined): void {
     if (!host.isUp) return;
     this.#world.note(`exit ${error?.code ?? ""}`, host.number);
+    this.exits.push(`${host.name} ${error?.code ?? "in order"}`);
     this.#end(host, "kill");
     if (error?.code === "REMOVED") {
       this.#empty(host);

@@ -2,20 +2,24 @@
  * # scenarios: what chance does not find
  *
  * Some failures need five events in one order, and no number of seeds brings them. Each script here
- * leads real cores through one of them, step by step, under the same checkers as the simulator.
+ * leads real cores, replicas or servers through one of them, step by step, under the same checkers as
+ * the simulator.
  */
 import type { Violation } from "../checkers/index.ts";
 
 import { aBA } from "./a-b-a.ts";
 import { cutAndPower } from "./cut.ts";
+import { crashInCatchUp } from "./catch-up.ts";
 import { damagedVoter, forgottenVote } from "./damaged-voter.ts";
 import { deletions, uncommittedDeletion } from "./deletions.ts";
 import { markerInstallation, shortLog } from "./engine.ts";
 import { figure8 } from "./figure-8.ts";
 import { fullDisk } from "./full-disk.ts";
+import { hangingDisk } from "./hanging-disk.ts";
 import { jointLeaders } from "./joint-leaders.ts";
 import { lateAcknowledgement } from "./late-acknowledgement.ts";
 import { lateRound } from "./late-round.ts";
+import { ledAgain } from "./led-again.ts";
 import { lostMarker } from "./lost-marker.ts";
 import { lowProbe } from "./low-probe.ts";
 import { oldSnapshot } from "./old-snapshot.ts";
@@ -49,7 +53,23 @@ export const SCENARIOS: Readonly<Record<string, Scenario>> = {
   "uncommitted-deletion": uncommittedDeletion,
   "one-turn": oneTurn,
   "retention-after-deletion": retentionAfterDeletion,
+  "hanging-disk": hangingDisk,
+  "led-again": ledAgain,
+  "crash-in-catch-up": crashInCatchUp,
+  "two-bootstraps": () => onServers((scripts) => scripts.twoBootstraps()),
+  "called-failed": () => onServers((scripts) => scripts.calledFailed()),
+  "removed-comes-back": () => onServers((scripts) => scripts.removedComesBack()),
+  "ex-leader-is-asked": () => onServers((scripts) => scripts.exLeaderIsAsked()),
 };
+
+type ServerScripts = typeof import("./servers.ts");
+
+/** Whole servers are much to load, and most scripts are of less. */
+async function onServers(
+  play: (scripts: ServerScripts) => Promise<readonly Violation[]>,
+): Promise<readonly Violation[]> {
+  return play(await import("./servers.ts"));
+}
 
 /** Plays one; what it returns was violated. */
 export async function runScenario(name: string): Promise<readonly Violation[]> {
