@@ -68,13 +68,6 @@ export const SERVER_BUGS: readonly Mistake[] = [
     why: "what is open of a stream goes to two leaders, and overtakes itself",
   },
   {
-    name: "gap-in-a-stream",
-    file: "src/replica/forwarded.ts",
-    find: "    if (known.next !== stream.position) {",
-    replace: "    if (known.next > stream.position) {",
-    why: "what follows a lost part of a stream is appended all the same",
-  },
-  {
     name: "failed-stream-goes-on",
     file: "src/replica/forwarding.ts",
     find: "    if (options.stream !== undefined) options.stream.failed ??= result.error;\n",

@@ -1,10 +1,4 @@
-import {
-  below,
-  chance,
-  ProglogError,
-  type AppendStream,
-  type Random,
-} from "../../src/base/index.ts";
+import { below, ProglogError, type AppendStream, type Random } from "../../src/base/index.ts";
 import { outcomeOf } from "../replica/asker.ts";
 import type { World } from "../world/index.ts";
 import type { Recorder } from "../workload/recorder.ts";
@@ -13,7 +7,8 @@ import type { Doors, Host } from "./host.ts";
 
 const EVERY_MS = 2_000;
 const LENGTH_MAX = 8;
-const GAP_MS_MAX = 60;
+/** Between two of them, at most: all at once, as they come, or longer than an election takes. */
+const GAPS_MS_MAX = [0, 60, 900];
 /** No answer for so long: nobody knows. */
 const PATIENCE_MS = 4_000;
 
@@ -58,10 +53,10 @@ export class StreamClient {
     const stream: AppendStream = {};
     const name = `${this.#name}.${++this.#streams}`;
     const length = 2 + below(this.#random, LENGTH_MAX);
-    const isFast = chance(this.#random, 0.5);
+    const gapMsMax = GAPS_MS_MAX[below(this.#random, GAPS_MS_MAX.length)] ?? 0;
     let at = 0;
     for (let position = 0; position < length; position++) {
-      at += isFast ? 0 : below(this.#random, GAP_MS_MAX);
+      at += below(this.#random, gapMsMax + 1);
       this.#world.after(at, () => {
         // It ends with the process that it went to.
         host.call((now) => {

@@ -25,6 +25,7 @@ import { lowProbe } from "./low-probe.ts";
 import { oldSnapshot } from "./old-snapshot.ts";
 import { oneTurn } from "./one-turn.ts";
 import { retentionAfterDeletion } from "./retention.ts";
+import type * as serverScripts from "./servers.ts";
 import { slowApplier } from "./slow-applier.ts";
 import { twoChanges } from "./two-changes.ts";
 import { voteThenCrash } from "./vote-then-crash.ts";
@@ -62,11 +63,9 @@ export const SCENARIOS: Readonly<Record<string, Scenario>> = {
   "ex-leader-is-asked": () => onServers((scripts) => scripts.exLeaderIsAsked()),
 };
 
-type ServerScripts = typeof import("./servers.ts");
-
 /** Whole servers are much to load, and most scripts are of less. */
 async function onServers(
-  play: (scripts: ServerScripts) => Promise<readonly Violation[]>,
+  play: (scripts: typeof serverScripts) => Promise<readonly Violation[]>,
 ): Promise<readonly Violation[]> {
   return play(await import("./servers.ts"));
 }
