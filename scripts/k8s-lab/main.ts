@@ -23,7 +23,7 @@ import { join, resolve } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { Containers, IMAGE } from "../../test/system/support/containers.ts";
 import { commandExists, isRoot } from "../../test/support/require.ts";
-import { root } from "../../test/support/sources.ts";
+import { root } from "../../test/support/root.ts";
 import { CGROUP, PAUSE_IMAGE } from "./files.ts";
 import { hierarchies } from "./lab.ts";
 

@@ -2,7 +2,7 @@
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { randomBytes } from "node:crypto";
-import { root } from "../../test/support/sources.ts";
+import { root } from "../../test/support/root.ts";
 import { must } from "./commands.ts";
 import { DNS_DOMAIN } from "./files.ts";
 import { NAME, NAMESPACE } from "./release.ts";

@@ -1,7 +1,7 @@
 /** The chart as one release in the lab: what an operator types, and what is seen of the pods. */
 import { dirname, join } from "node:path";
 import { CHART, helmProgram, kubectlProgram } from "../../test/deploy/support/helm.ts";
-import { root } from "../../test/support/sources.ts";
+import { root } from "../../test/support/root.ts";
 import { isReady, type Pod, until } from "./api.ts";
 import { command, type CommandOptions, type Ended, must } from "./commands.ts";
 import { DNS_DOMAIN } from "./files.ts";

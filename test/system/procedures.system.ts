@@ -11,7 +11,7 @@ import { connect as connectTls } from "node:tls";
 import { ClusterClient, connect } from "../../src/client/index.ts";
 import type { Client } from "../../src/client/index.ts";
 import { makeFolder } from "../support/program.ts";
-import { root } from "../support/sources.ts";
+import { root } from "../support/root.ts";
 import { findBlocks, Machines } from "./support/machines.ts";
 import type { Block } from "./support/machines.ts";
 

@@ -4,7 +4,7 @@ import { chmodSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { cleanEnvironment } from "../../support/program.ts";
-import { root } from "../../support/sources.ts";
+import { root } from "../../support/root.ts";
 import { AgentProcess, freePort } from "./agent.ts";
 
 const execute = promisify(execFile);
