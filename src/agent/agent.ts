@@ -118,6 +118,10 @@ async function start(config: AgentConfig, options: AgentOptions, parts: Parts): 
   const cluster = await Cluster.start(data, {
     ...{ security, status, observer, onFailure },
     expect: expectedBy(config),
+    autopilot: {
+      removeAfterMs: config.autopilotRemoveAfter,
+      votersMin: config.autopilotVotersMin,
+    },
     timing: options.timing,
   });
   parts.started(() => cluster.close());

@@ -2,6 +2,8 @@ import type { Observer, ProglogError } from "../base/index.ts";
 import type { DataDirectory } from "../log/index.ts";
 import type { Replica, ReplicaTiming } from "../replica/index.ts";
 import { initialConfiguration } from "../replica/index.ts";
+import { Autopilot } from "./autopilot.ts";
+import type { AutopilotOptions } from "./autopilot.ts";
 import { Bootstrapper } from "./bootstrapper.ts";
 import type { DataLog } from "./data-log.ts";
 import { startReplica } from "./data-log.ts";
@@ -25,6 +27,8 @@ export const LOG_NAME = "default";
 export interface ClusterOptions {
   /** For how many servers this one waits to make a cluster with; 0: for none. */
   readonly expect: number;
+  /** Absent: nobody is ever removed but by an operator. */
+  readonly autopilot?: AutopilotOptions | undefined;
   readonly security: PeerSecurity;
   readonly status: Pick<Status, "describe" | "stands">;
   readonly observer: Observer;
@@ -49,10 +53,12 @@ export class Cluster {
   #bootstrapper: Bootstrapper | undefined;
   #reconciler: Reconciler | undefined;
   #standing: Standing | undefined;
+  readonly #autopilotOptions: AutopilotOptions | undefined;
+  #autopilot: Autopilot | undefined;
 
   private constructor(
     data: DataLog,
-    { status, observer, onFailure, ports = {} }: ClusterOptions,
+    { status, observer, onFailure, autopilot, ports = {} }: ClusterOptions,
     made: Pick<Cluster, "replica" | "links"> & { readonly addresses: PeerAddresses },
   ) {
     this.replica = made.replica;
@@ -62,6 +68,7 @@ export class Cluster {
     this.#status = status;
     this.#observer = observer;
     this.#ports = ports;
+    this.#autopilotOptions = autopilot;
     this.control = new AgentControl({
       replica: made.replica,
       calls: made.links.calls,
@@ -153,12 +160,17 @@ export class Cluster {
     void lookedFor.then(() => this.#bootstrapper?.begin());
     const observer = this.#observer;
     this.#reconciler = new Reconciler({ replica, membership, links, observer, clock });
+    const autopilot = this.#autopilotOptions;
+    if (autopilot !== undefined) {
+      this.#autopilot = new Autopilot({ ...autopilot, replica, membership, observer, clock });
+    }
     const stands = (reason: string | undefined): void => this.#status.stands(reason);
     this.#standing = new Standing(replica, this.#replicaId, stands, clock);
   }
 
   /** Lets nobody in any more, and another one lead. */
   async retire(): Promise<void> {
+    await this.#autopilot?.close();
     await this.#bootstrapper?.close();
     await this.#reconciler?.close();
     this.#standing?.close();
@@ -167,6 +179,7 @@ export class Cluster {
 
   /** Answers what has begun, then is silent. */
   async close(): Promise<void> {
+    await this.#autopilot?.close();
     await this.#bootstrapper?.close();
     await this.#reconciler?.close();
     this.#standing?.close();

@@ -286,3 +286,22 @@ test("gossip: seeds and keys as lists; beyond loopback a key is needed to join",
   assert.match(await refusal(loadConfig({ flags: beyond })), /needs --gossip-key/);
   await loadConfig({ flags: { ...beyond, gossipKey: key } });
 });
+
+test("the autopilot removes nobody who is only started again, and not below what a cluster begins with", () => {
+  assert.deepEqual(
+    [completeConfig({}).autopilotRemoveAfter, completeConfig({}).autopilotVotersMin],
+    [0, 3],
+  );
+  const autopilotRemoveAfter = 3 * 86_400_000;
+  assert.equal(completeConfig({ autopilotRemoveAfter }).autopilotRemoveAfter, 259_200_000);
+  assert.throws(
+    () => completeConfig({ autopilotRemoveAfter: 59_999 }),
+    /--autopilot-remove-after 59999ms: .* give 60s or more/,
+  );
+  const five = { bootstrapExpect: 5, startJoinAddrs: ["127.0.0.1:1"] };
+  assert.doesNotThrow(() => completeConfig(five));
+  assert.throws(
+    () => completeConfig({ ...five, autopilotRemoveAfter }),
+    /--autopilot-voters-min 3 .* give 5 or more/,
+  );
+});

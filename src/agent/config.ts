@@ -242,7 +242,7 @@ function checkTogether(config: AgentConfig, problems: string[]): void {
         "not be found",
     );
   }
-  problems.push(...advertisedProblems(config));
+  problems.push(...advertisedProblems(config), ...autopilotProblems(config));
   for (const other of ["rpcPort", "httpPort"] as const) {
     if (config.healthPort === 0 || config.healthPort === "auto") continue;
     if (config.healthPort !== config[other]) continue;
@@ -257,6 +257,26 @@ function checkTogether(config: AgentConfig, problems: string[]): void {
         "so leave --http-port out or choose another",
     );
   }
+}
+
+function autopilotProblems(config: AgentConfig): string[] {
+  const { autopilotRemoveAfter: afterMs, autopilotVotersMin, bootstrapExpect } = config;
+  if (afterMs === 0) return [];
+  const problems: string[] = [];
+  if (afterMs < limits.autopilotRemoveAfterMsMin) {
+    problems.push(
+      `--autopilot-remove-after ${afterMs}ms: a server that is only started again must not be ` +
+        `taken for gone, so give ${limits.autopilotRemoveAfterMsMin / 1_000}s or more`,
+    );
+  }
+  const least = Math.max(bootstrapExpect, 1);
+  if (autopilotVotersMin < least) {
+    problems.push(
+      `--autopilot-voters-min ${autopilotVotersMin} is less than the cluster begins with: ` +
+        `give ${least} or more`,
+    );
+  }
+  return problems;
 }
 
 function didYouMean(word: string, known: Iterable<string>): string {

@@ -38,6 +38,10 @@ export interface AgentConfig {
   readonly bootstrap: boolean;
   /** 0: no cluster is made together with others. */
   readonly bootstrapExpect: number;
+  /** 0: no server is ever removed but by an operator. */
+  readonly autopilotRemoveAfter: number;
+  /** At least so many voters stay. */
+  readonly autopilotVotersMin: number;
   /** Empty: the address that is listened on. */
   readonly advertiseRpcAddr: string;
   readonly advertiseHttpAddr: string;
@@ -223,6 +227,18 @@ export const SETTINGS: { readonly [Name in SettingName]: Setting<AgentConfig[Nam
     description: "make one cluster together with others, once so many expect the same; 0: off",
     schema: values.count(limits.bootstrapExpectMax),
     fallback: () => 0,
+  },
+  autopilotRemoveAfter: {
+    argument: "<duration>",
+    description: "remove servers that were gone for so long, like 3d; 0: never, an operator does",
+    schema: values.duration,
+    fallback: () => 0,
+  },
+  autopilotVotersMin: {
+    argument: "<number>",
+    description: "that removes nobody when fewer voters than this would be left",
+    schema: values.count(limits.raftMembersMax),
+    fallback: () => 3,
   },
   advertiseRpcAddr: {
     argument: "<host:port>",

@@ -124,6 +124,10 @@ export const bootstrapCallTimeoutMs = 2_000;
 export const bootstrapExpectMax = 99;
 /** Servers that do not vote yet are looked at so often, to let them in or to let them vote. */
 export const reconcileIntervalMs = 200;
+/** How often a leader looks for servers that are gone for good. */
+export const autopilotIntervalMs = 10_000;
+/** A server that is silent for less than this is never taken for gone for good. */
+export const autopilotRemoveAfterMsMin = 60_000;
 /** A learner is let vote only when it was heard of in this time. */
 export const promotedSilentMs = 1_000;
 /** A server that could not find out whether it has caught up asks again after this time. */

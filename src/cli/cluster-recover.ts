@@ -1,4 +1,5 @@
-import { recoverDataLog } from "../agent/index.ts";
+import { statSync } from "node:fs";
+import { parseAddress, recoverDataLog } from "../agent/index.ts";
 import { ProglogError } from "../base/index.ts";
 import type { Context } from "./run.ts";
 
@@ -21,10 +22,17 @@ export async function recover(
   { yes = false }: RecoverOptions,
 ): Promise<undefined> {
   terminal.warn(WARNING);
+  if (!isDirectory(directory) && parseAddress(directory) !== undefined) {
+    const text = `${directory} is an address: recover works on the directory of a stopped server, on its machine`;
+    throw new ProglogError("INVALID_ARGUMENT", text);
+  }
   if (!yes) {
     throw new ProglogError("CONFIGURATION", "nothing was done: give --yes to do it");
   }
-  const recovered = await recoverDataLog(directory, terminal.observer("warn", json));
+  const observer = terminal.observer("warn", json);
+  const recovered = await recoverDataLog(directory, observer).catch((error: unknown) => {
+    throw explained(directory, error);
+  });
   if (json) {
     out.json(recovered);
     return undefined;
@@ -37,4 +45,16 @@ export async function recover(
   );
   out.line(`the cluster's id is ${clusterId}`);
   return undefined;
+}
+
+function isDirectory(path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false;
+}
+
+/** A server that runs hears its vote and its log from nobody but the others. */
+function explained(directory: string, error: unknown): unknown {
+  const { code, message, details } = ProglogError.from(error);
+  if (code !== "LOCKED") return error;
+  const text = `${message}: stop it first, since recover works on the directory of a stopped server only`;
+  return new ProglogError(code, text, { cause: error, details: { ...details, directory } });
 }

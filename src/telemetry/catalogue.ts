@@ -73,6 +73,7 @@ export const DEFINITIONS: readonly Definition[] = [
     "voters_unheard",
     "On the leader: voters of which nothing was heard for ten seconds; they count in every majority.",
   ),
+  counter("autopilot_removals_total", "Servers that were removed because they were gone for long."),
   counter("log_segments_mended_total", "Damaged segments made whole from other replicas."),
   gauge("producers", "Idempotent producers that the log knows."),
 

@@ -129,6 +129,10 @@ describe("a cluster and its operator", () => {
     const [first = "", second = ""] = directories;
     const running = await runCli(["cluster", "recover", first, "--yes"]);
     assert.equal(running.code, 69, running.stderr);
+    assert.match(running.stderr, /in use by [^]*stop it first/);
+    const address = await runCli(["cluster", "recover", leader.rpcAddress, "--yes"]);
+    assert.match(address.stderr, /is an address: recover works on the directory of a stopped/);
+    assert.equal(leader.replica.status.configuration.voters.length, 3);
     await Promise.all(servers.agents.splice(0).map((agent) => agent.close()));
 
     const asked = await runCli(["cluster", "recover", first]);

@@ -123,6 +123,11 @@ function defineRecover(command: Command, run: Run): void {
   command
     .command("recover <data-directory>")
     .description("make a stopped server the only voter, when the others are lost for good")
+    .addHelpText(
+      "after",
+      "\nUnlike its neighbours it asks no server: it works on the data directory, on its machine,\n" +
+        "while no server runs on it. While a majority is there it is never needed.",
+    )
     .option("--yes", "do it: what the others acknowledged and this one lacks is lost")
     .option("--json", "print one JSON object")
     .action(async (directory: string, options: RecoverOptions & CommonOptions) => {
