@@ -25,9 +25,27 @@ export function recordSize(record: RecordInput): number {
   return recordBytes(record) + RECORD_FRAME_BYTES_MAX + headers * HEADER_FRAME_BYTES_MAX;
 }
 
+/** Null, or an array of bytes, whoever's `Uint8Array` it is. */
+function isBytes(field: unknown): boolean {
+  if (field === null) return true;
+  return ArrayBuffer.isView(field) && (field as Partial<Uint8Array>).BYTES_PER_ELEMENT === 1;
+}
+
+/** A text would be written as zeros, by those whom no compiler tells. */
+function noBytes(name: string, field: unknown): ProglogError {
+  const hint = typeof field === "string" ? "; new TextEncoder().encode(text) makes one of it" : "";
+  const message = `a record's ${name} is a Uint8Array or null, not ${typeof field}${hint}`;
+  return new ProglogError("INVALID_ARGUMENT", message);
+}
+
 /** Throws `RECORD_TOO_LARGE` or `INVALID_ARGUMENT` when a record may not enter any batch. */
 export function checkRecord(record: RecordInput, recordBytesMax: number = recordBytesLimit): void {
-  const { timestampMs, headers } = record;
+  const { key, value, timestampMs, headers } = record;
+  if (!isBytes(value)) throw noBytes("value", value);
+  if (key !== undefined && !isBytes(key)) throw noBytes("key", key);
+  for (const header of headers ?? []) {
+    if (!isBytes(header.value)) throw noBytes("header", header.value);
+  }
   if (timestampMs !== undefined && !(Number.isSafeInteger(timestampMs) && timestampMs >= 0)) {
     throw new ProglogError(
       "INVALID_ARGUMENT",

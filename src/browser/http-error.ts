@@ -39,12 +39,21 @@ export function errorOfBody(body: unknown, notAppended = false): ProglogError {
   return new ProglogError(code as ErrorCode, String(message), { details: facts, notAppended });
 }
 
-/** What `fetch` failed with: the caller's wish, or a server that is not there or went away. */
-export function errorOfFetch(caught: unknown, signal: AbortSignal | undefined): ProglogError {
+/** What `fetch` failed with: the caller's wish, or a server (at `url`) that is not there or went away. */
+export function errorOfFetch(
+  caught: unknown,
+  url: string,
+  signal: AbortSignal | undefined,
+): ProglogError {
   if (caught instanceof ProglogError) return caught;
   if (signal?.aborted === true) return ProglogError.from(signal.reason, "CANCELLED");
-  const reason = caught instanceof Error ? caught.message : String(caught);
-  return new ProglogError("UNAVAILABLE", `the server cannot be reached: ${reason}`, {
-    cause: caught,
-  });
+  const message = `the server at ${url} cannot be reached: ${reasonOf(caught)}`;
+  return new ProglogError("UNAVAILABLE", message, { cause: caught });
+}
+
+/** Some say only that it failed, and why one level below. */
+function reasonOf(caught: unknown): string {
+  if (!(caught instanceof Error)) return String(caught);
+  const { message, cause } = caught;
+  return cause instanceof Error && cause.message !== "" ? cause.message : message;
 }

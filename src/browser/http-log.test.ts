@@ -48,6 +48,24 @@ describe("records of a page", () => {
       assert.deepEqual([(await log.read(2)).value, (await log.read(2)).key], [null, null]);
     }));
 
+  test("are not looked for at an address that is none", async () => {
+    for (const url of ["127.0.0.1:8080", "localhost:8080", "", "/v1", "ftp://127.0.0.1"]) {
+      assert.throws(() => connect(url), { code: "INVALID_ARGUMENT" }, url);
+    }
+    const { httpUrl } = await startTestServer().then(async (server) => {
+      await server.close();
+      return server;
+    });
+    const log = connect(`${httpUrl}/`, { attemptsMax: 2 });
+    const sentence = `the server at ${httpUrl} cannot be reached: `;
+    await assert.rejects(log.read(0), (error: ProglogError) => {
+      assert.equal(error.code, "UNAVAILABLE");
+      assert.ok(error.message.startsWith(sentence), error.message);
+      assert.match(error.message, /ECONNREFUSED/);
+      return true;
+    });
+  });
+
   test("one that is too large, in the midst of others, is refused with all of them", () =>
     withServer(async (log) => {
       const values = ["before", "x".repeat(limits.recordBytesMax + 1), "after"];

@@ -83,7 +83,10 @@ interface Range {
 /** A log that grows is not what it was a moment ago. */
 const NOT_CACHED = { cache: "no-store" };
 
-/** Opens nothing yet. `url` is where a server answers HTTP: `http://127.0.0.1:8080`. */
+/**
+ * Opens nothing yet. `url` is where a server answers HTTP: `http://127.0.0.1:8080`; in a page also a path
+ * of its own origin. Throws `INVALID_ARGUMENT`.
+ */
 export function connect(url: string, options: BrowserOptions = {}): HttpLog {
   return new HttpLog(url, options);
 }
@@ -99,7 +102,7 @@ export class HttpLog {
 
   /** @private Use `connect`. */
   constructor(url: string, options: BrowserOptions) {
-    this.#base = url.replace(/\/+$/, "");
+    this.#base = checkedUrl(url);
     this.#fetch = options.fetch ?? ((input, init) => globalThis.fetch(input, init));
     this.#attemptsMax = options.attemptsMax ?? limits.retryAttemptsMax;
     this.#credentials = options.credentials;
@@ -159,7 +162,7 @@ export class HttpLog {
         if (next >= end) return;
         throw new ProglogError("UNAVAILABLE", "the server ended the stream");
       } catch (caught) {
-        await retries.failed(errorOfFetch(caught, signal), signal);
+        await retries.failed(errorOfFetch(caught, this.#base, signal), signal);
       }
     }
   }
@@ -262,7 +265,7 @@ export class HttpLog {
         for (const offset of offsets) this.#ownNext = Math.max(this.#ownNext, Number(offset) + 1);
         return offsets as readonly number[];
       } catch (caught) {
-        const error = errorOfFetch(caught, signal);
+        const error = errorOfFetch(caught, this.#base, signal);
         if (!error.notAppended) throw error;
         await retries.failed(error, signal);
       }
@@ -279,7 +282,7 @@ export class HttpLog {
       try {
         return await read(await this.#request(path, {}, signal));
       } catch (caught) {
-        await retries.failed(errorOfFetch(caught, signal), signal);
+        await retries.failed(errorOfFetch(caught, this.#base, signal), signal);
       }
     }
   }
@@ -298,6 +301,19 @@ export class HttpLog {
     if (!response.ok) throw await errorOfResponse(response);
     return response;
   }
+}
+
+/** Without slashes at its end. */
+function checkedUrl(url: string): string {
+  const { location } = globalThis as { readonly location?: { readonly href: string } };
+  try {
+    const { protocol } = new URL(url, location?.href);
+    if (/^https?:$/.test(protocol)) return url.replace(/\/+$/, "");
+  } catch {
+    // No URL at all.
+  }
+  const message = `"${url}" is not where a server answers HTTP, such as http://127.0.0.1:8080`;
+  throw new ProglogError("INVALID_ARGUMENT", message);
 }
 
 function outOfRange(offset: number, details: ErrorDetails): ProglogError {

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { pathToFileURL } from "node:url";
 import { decodeConsumeRequest } from "../api/index.ts";
-import { type ErrorCode, limits, ProglogError } from "../base/index.ts";
+import { type ErrorCode, limits, ProglogError, type RecordInput } from "../base/index.ts";
 import { type Client, connect, type ConnectOptions, type RecordsOptions } from "./index.ts";
 import { FakeLogServer } from "./testing/fake-log-server.ts";
 
@@ -72,6 +72,59 @@ test("errors have codes, details, and say whether to try again", () =>
     const large = { value: Buffer.alloc(limits.recordBytesMax + 1) };
     await assert.rejects(client.produce(large), refused("RECORD_TOO_LARGE", false));
     assert.equal(server.calls.get("Produce"), 2, "too large is known before anything is sent");
+  }));
+
+test("what cannot be asked for is refused before anything is sent, and said so", () =>
+  withServer(async (server, client) => {
+    const value = bytes("x");
+    const told = (error: unknown): boolean => {
+      assert.equal((error as ProglogError).notAppended, true, String(error));
+      return refused("INVALID_ARGUMENT", false)(error);
+    };
+    const textual = { value: "a text" } as unknown as RecordInput;
+    await assert.rejects(
+      client.produce(textual),
+      /is a Uint8Array or null, not string; new TextEnc/,
+    );
+    for (const bad of ["a text", [1], new Uint16Array(1), new ArrayBuffer(1), undefined, 1]) {
+      const field = bad as unknown as Uint8Array;
+      await assert.rejects(client.produce({ value: field }), told);
+      await assert.rejects(client.produce({ value, headers: [{ key: "", value: field }] }), told);
+      if (bad === undefined) continue;
+      await assert.rejects(client.produce({ value, key: field }), told);
+    }
+    for (const offset of [-1, 1.5, NaN, 2 ** 53]) {
+      await assert.rejects(client.produce({ value }, { expectedOffset: offset }), told);
+      await assert.rejects(client.read(offset), refused("INVALID_ARGUMENT"));
+      await assert.rejects(client.read(0, { minOffset: offset }), refused("INVALID_ARGUMENT"));
+      for (const follow of [false, true]) {
+        const records = client.records({ from: offset, follow });
+        await assert.rejects(records.next(), refused("INVALID_ARGUMENT"));
+      }
+    }
+    for (const options of [{ limit: -1 }, { limit: NaN }, { from: new Date("x") }]) {
+      await assert.rejects(client.records(options).next(), refused("INVALID_ARGUMENT"));
+    }
+    const word = { from: "begin" as "start" };
+    await assert.rejects(client.records(word).next(), /"from" is start, end, an offset or a Date/);
+    const large = { value: Buffer.alloc(limits.recordBytesMax + 1) };
+    await using producer = client.producer();
+    for (const produce of [client.produce(large), producer.send(large)]) {
+      await assert.rejects(produce, { code: "RECORD_TOO_LARGE", notAppended: true });
+    }
+    await assert.rejects(producer.send(textual), told);
+    const abort = AbortSignal.abort();
+    for (const sent of [
+      client.produce({ value }, { signal: abort }),
+      producer.send({ value }, { signal: abort }),
+    ]) {
+      await assert.rejects(sent, { code: "CANCELLED", notAppended: true });
+    }
+    assert.equal(server.calls.size, 0);
+    await producer.close();
+    await assert.rejects(producer.send({ value }), { code: "CLOSED", notAppended: true });
+    await client.close();
+    await assert.rejects(client.produce({ value }), { code: "CLOSED", notAppended: true });
   }));
 
 test("reads are repeated, appends only when nothing was appended", () =>

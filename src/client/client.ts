@@ -14,7 +14,8 @@ import {
   type Offsets,
   type ServerListings,
 } from "../api/index.ts";
-import { checkRecord, limits, ProglogError, type RecordInput } from "../base/index.ts";
+import { limits, ProglogError, type RecordInput } from "../base/index.ts";
+import { checkAppend, checkOffset, checkRecords } from "./arguments.ts";
 import { type Codec, json, type JsonValue } from "./codec.ts";
 import { type CallOptions, Connection } from "./connection.ts";
 import type { ClientTls } from "./credentials.ts";
@@ -70,8 +71,8 @@ export class Client implements AsyncDisposable {
    * keeps it).
    */
   async produce(record: RecordInput, options: ProduceOptions = {}): Promise<ProduceAnswer> {
-    checkRecord(record);
     const { expectedOffset } = options;
+    checkAppend(record, expectedOffset);
     const log = this.#log;
     const request = encodeProduceRequest({ record, log, expectedOffset, stamp: undefined });
     const answer = await this.#call(
@@ -88,6 +89,8 @@ export class Client implements AsyncDisposable {
 
   /** The record at one offset. `OFFSET_OUT_OF_RANGE` tells `lowest` and `next` in its details. */
   async read(offset: number, options: ReadOptions = {}): Promise<LogRecord> {
+    checkOffset(offset);
+    if (options.minOffset !== undefined) checkOffset(options.minOffset, "minOffset");
     const range = this.#range(options, offset, offset + 1);
     const request = encodeConsumeRequest({ ...range, offset, maxRecords: 0, maxBytes: 0 });
     return this.#call("Consume", request, decodeConsumeResponse, options);
@@ -179,6 +182,7 @@ export class Client implements AsyncDisposable {
 
   /** From words to offsets; asks the server only when that is needed. */
   async #resolve(options: RecordsOptions): Promise<ReadRange> {
+    checkRecords(options);
     const { from = "start", follow = false, limit = Infinity } = options;
     if (typeof from === "number" && follow) return this.#range(options, from, from + limit);
     const timestampMs = from instanceof Date ? from.getTime() : undefined;

@@ -21,6 +21,7 @@ import { targetOf } from "./addresses.ts";
 import { TLS_NAMES_OPTION } from "./balancer.ts";
 import { callMetadata, streamMetadata } from "./call-metadata.ts";
 import { type ClientTls, secureCredentials, type TlsMaterial } from "./credentials.ts";
+import { notSent } from "./not-sent.ts";
 import { registerScheme } from "./resolver.ts";
 import { TlsFiles } from "./tls-files.ts";
 import { tlsNameOf } from "./tls-name.ts";
@@ -160,8 +161,8 @@ export class Connection {
   }
 
   #assertOpen(signal?: AbortSignal): void {
-    if (this.#closed) throw closedError();
-    if (signal?.aborted) throw abortError(signal);
+    if (this.#closed) throw notSent(closedError());
+    if (signal?.aborted) throw notSent(abortError(signal));
   }
 
   #trackStream(call: { on: EmitsErrors; cancel(): void }, signal?: AbortSignal): () => void {

@@ -4,6 +4,7 @@ import { abortError, onAbort, unlessAborted } from "./abort.ts";
 import { BatchQueue } from "./batch-queue.ts";
 import type { CallOptions, Connection } from "./connection.ts";
 import { Delivery, type DeliveryOptions } from "./delivery.ts";
+import { notSent } from "./not-sent.ts";
 import { type Sent, withOutcome } from "./pending-batch.ts";
 
 export interface ProducerOptions {
@@ -100,7 +101,7 @@ export class Producer implements AsyncDisposable {
       sent = this.trySend(record);
       if (sent === undefined) return this.#waitForRoom(record, options.signal);
     } catch (error) {
-      return Promise.reject(ProglogError.from(error));
+      return Promise.reject(notSent(error));
     }
     if (this.#turn === undefined) return Promise.resolve(sent);
     const accepted = sent;
@@ -110,9 +111,13 @@ export class Producer implements AsyncDisposable {
   /** The same at once: undefined when there is no room. Throws what `send` rejects with. */
   trySend(record: RecordInput): Sent | undefined {
     if (this.#failure !== undefined) throw this.#failure;
-    if (this.#closing !== undefined) throw new ProglogError("CLOSED", "the producer is closed");
+    if (this.#closing !== undefined) throw notSent(closedError());
     if (this.#waiting.length > 0) return undefined;
-    return this.#put(record);
+    try {
+      return this.#put(record);
+    } catch (error) {
+      throw notSent(error);
+    }
   }
 
   /**
@@ -122,7 +127,7 @@ export class Producer implements AsyncDisposable {
    */
   async identify(options: CallOptions = {}): Promise<void> {
     if (this.#failure !== undefined) throw this.#failure;
-    if (this.#closing !== undefined) throw new ProglogError("CLOSED", "the producer is closed");
+    if (this.#closing !== undefined) throw closedError();
     await unlessAborted(this.#delivery.identified(), options.signal);
   }
 
@@ -212,7 +217,7 @@ export class Producer implements AsyncDisposable {
       };
       const release = onAbort(signal, (error) => {
         this.#waiting.splice(this.#waiting.indexOf(waiting), 1);
-        reject(error);
+        reject(notSent(error));
       });
       this.#waiting.push(waiting);
     });
@@ -228,7 +233,7 @@ export class Producer implements AsyncDisposable {
         first.resolve(sent);
       } catch (error) {
         this.#waiting.shift();
-        first.reject(ProglogError.from(error));
+        first.reject(notSent(error));
       }
     }
   }
@@ -245,6 +250,10 @@ export class Producer implements AsyncDisposable {
     this.#untold = undefined;
     if (untold !== undefined) throw untold;
   }
+}
+
+function closedError(): ProglogError {
+  return new ProglogError("CLOSED", "the producer is closed");
 }
 
 function ignore(): void {
