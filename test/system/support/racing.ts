@@ -8,8 +8,8 @@ import { type Fault, LeaderFaults, plan } from "./leader-faults.ts";
 import { endAlike } from "./leader-kills.ts";
 
 /** A try is given up after so long: nothing is known of it then. */
-const TRY_MS = 2_000;
-const PATIENCE_MS = 120_000;
+const TRY_MS = 5_000;
+const PATIENCE_MS = 300_000;
 
 export interface RacingOptions {
   readonly folder: string;
