@@ -100,6 +100,9 @@ func check(name string, sent, inside, old runtime.Object) {
 		} else if object.Spec.ClusterIP != "" {
 			object.Spec.ClusterIPs = []string{object.Spec.ClusterIP}
 		}
+		if object.Spec.ExternalTrafficPolicy == core.ServiceExternalTrafficPolicyLocal {
+			object.Spec.HealthCheckNodePort = 32000
+		}
 		single := core.IPFamilyPolicySingleStack
 		object.Spec.IPFamilyPolicy, object.Spec.IPFamilies = &single, []core.IPFamily{core.IPv4Protocol}
 		errs = corevalidation.ValidateServiceCreate(object)
