@@ -25,6 +25,8 @@ interface Tier {
   readonly suffix: string;
   readonly workers: number;
   readonly filesPerProcess: number;
+  /** Those that take longest, which come first, so that nothing long is left for the end. */
+  readonly first: readonly string[];
   readonly silentMsMax: number;
 }
 
@@ -34,18 +36,44 @@ const TIERS: Readonly<Record<string, Tier>> = {
     // One more than there are processors: many tests wait.
     workers: availableParallelism() + 1,
     filesPerProcess: Infinity,
+    first: [
+      "sim/bugs/",
+      "test/package",
+      "test/readme",
+      "test/runner",
+      "test/cluster/",
+      "test/log/",
+    ],
     silentMsMax: 300_000,
   },
-  // These fill file systems and load the machine: one at a time.
-  system: { suffix: ".system.ts", workers: 1, filesPerProcess: 1, silentMsMax: 600_000 },
+  // Each has ports, folders, networks and file systems of its own.
+  system: {
+    suffix: ".system.ts",
+    workers: availableParallelism() + 1,
+    filesPerProcess: 1,
+    first: [
+      "/kill.",
+      "/image.",
+      "/chaos.",
+      "/partitions.",
+      "/leader-kills.",
+      "/attacks.",
+      "fresh-clone",
+    ],
+    silentMsMax: 600_000,
+  },
 };
 
-/** What takes long comes first, so that nothing long is left for the end: whole systems, then units. */
+/** Whole systems, then units: the earlier take longer. */
 const FOLDERS = ["test", "sim", "bench", "src"];
 /** What a shell reports of a program ended by Ctrl-C. */
 const INTERRUPTED = 130;
 
-function findFiles(root: string, suffix: string, selectors: readonly string[]): string[] {
+function findFiles(root: string, { suffix, first }: Tier, selectors: readonly string[]): string[] {
+  const rank = (name: string): number => {
+    const at = first.findIndex((part) => name.includes(part));
+    return at === -1 ? first.length : at;
+  };
   return FOLDERS.filter((folder) => existsSync(join(root, folder)))
     .flatMap((folder) =>
       readdirSync(join(root, folder), { recursive: true, encoding: "utf8" }).map((name) =>
@@ -54,7 +82,7 @@ function findFiles(root: string, suffix: string, selectors: readonly string[]): 
     )
     .filter((name) => name.endsWith(suffix) && !name.includes("node_modules"))
     .filter((name) => selectors.length === 0 || selectors.some((part) => name.includes(part)))
-    .sort(byDepth);
+    .sort((a, b) => rank(a) - rank(b) || byDepth(a, b));
 }
 
 /** Folders inside `test/`, which hold the sweeps, before what stands in it; else by name. */
@@ -161,7 +189,7 @@ function readArguments(): Arguments {
 async function main(): Promise<number> {
   const { tier, selectors, list, namePattern, workers, silentMsMax, root, debugTelemetry } =
     readArguments();
-  const files = findFiles(root, tier.suffix, selectors);
+  const files = findFiles(root, tier, selectors);
   if (files.length === 0) refuse(`no test file (*${tier.suffix}) matches ${selectors.join(" ")}`);
   if (list) {
     process.stdout.write(`${files.join("\n")}\n`);

@@ -4,6 +4,8 @@ import ts from "typescript";
 
 import { root } from "./root.ts";
 
+export { root };
+
 export interface Source {
   /** From the root of the repository, with `/`. */
   readonly path: string;

@@ -16,7 +16,8 @@ import { startMember, statuses, until } from "../support/memberships.ts";
 import type { MemberSettings, RunningMember } from "../support/memberships.ts";
 import { commandExists, skipUnless } from "../support/require.ts";
 import { startCli } from "../support/server.ts";
-import { complaints, eventually, freePort, serf, SerfAgent, serfMembers } from "./support/serf.ts";
+import { freePort } from "./support/agent.ts";
+import { complaints, eventually, serf, SerfAgent, serfMembers } from "./support/serf.ts";
 
 const KEY = "cg8StVXbQJ0gPvMd9o7yrg==";
 const NEW_KEY = "5K9OtfP7efFrNKe5WCQvXvnaXJ5cWP0SvXiwe0kkjM4=";

@@ -2,7 +2,6 @@ import { spawn } from "node:child_process";
 import type { ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { createServer } from "node:net";
-import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { cleanEnvironment } from "../../support/program.ts";
 import { root } from "../../support/root.ts";
@@ -95,13 +94,22 @@ export class AgentProcess {
   }
 }
 
-/** A port that is free now; the same server can listen on it again and again. */
+let nextPort = 10_000 + (process.pid % 220) * 100;
+
+/**
+ * A port that is free, and that no test of this process had before: members go on talking to those
+ * that were killed, and must not meet somebody else's there. Below those that the system gives away, so
+ * that it is still free when a server comes back to it.
+ */
 export async function freePort(): Promise<number> {
-  const server = createServer();
-  server.listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, "close");
-  return port;
+  for (;;) {
+    const port = nextPort++;
+    const server = createServer();
+    const isFree = await new Promise<boolean>((resolve) => {
+      server.once("error", () => resolve(false));
+      server.listen(port, "127.0.0.1", () => resolve(true));
+    });
+    await new Promise((resolve) => server.close(resolve));
+    if (isFree) return port;
+  }
 }

@@ -1,8 +1,8 @@
 import { execFile, spawn } from "node:child_process";
 import type { ChildProcess } from "node:child_process";
-import { createServer } from "node:net";
 import type { TestContext } from "node:test";
 import { promisify } from "node:util";
+import { freePort } from "./agent.ts";
 
 const run = promisify(execFile);
 
@@ -19,25 +19,6 @@ export interface SerfMember {
   readonly addr: string;
   readonly tags: Readonly<Record<string, string>>;
   readonly status: string;
-}
-
-let nextPort = 20_000 + (process.pid % 100) * 100;
-
-/**
- * A port that is free, and that no test of this process had before: members go on talking to those
- * that were killed, and must not meet somebody else's there. Below those that the system gives away.
- */
-export async function freePort(): Promise<number> {
-  for (;;) {
-    const port = nextPort++;
-    const server = createServer();
-    const isFree = await new Promise<boolean>((resolve) => {
-      server.once("error", () => resolve(false));
-      server.listen(port, "127.0.0.1", () => resolve(true));
-    });
-    await new Promise((resolve) => server.close(resolve));
-    if (isFree) return port;
-  }
 }
 
 /** Serf's command line against an agent's RPC port. */
