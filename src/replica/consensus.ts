@@ -14,6 +14,7 @@ import type {
   StorageResponse,
 } from "../raft/index.ts";
 import { Applier } from "./applier.ts";
+import { writeBeginning } from "./beginning.ts";
 import type { ConsensusHandler } from "./consensus-handler.ts";
 import { coreOptions } from "./core-options.ts";
 import { isAppending, toLog } from "./entries.ts";
@@ -285,7 +286,7 @@ export class Consensus {
     const { configurationIndex, configuration: known } = this.#hard.wanted;
     if (configurationIndex > 0 || membersOf(known).length > 0 || this.damaged) return;
     this.#isStopped = true;
-    await this.#hard.saveConfiguration(0, configuration);
+    await writeBeginning(this.#log, this.#hard, configuration);
     await this.#renew();
     if (this.#isClosed) return;
     this.#configured();
