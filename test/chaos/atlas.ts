@@ -12,7 +12,7 @@ export class Atlas {
   readonly #watch: Watch;
   #touched: number | undefined;
   /** What there was when the touch ended. */
-  #next: number | undefined;
+  #index: number | undefined;
 
   constructor(lab: Lab, watch: Watch) {
     this.#lab = lab;
@@ -29,19 +29,15 @@ export class Atlas {
       throw new Error(`disk ${at} may not be touched: ${this.#touched} is not whole yet`);
     }
     this.#touched = at;
-    this.#next = undefined;
+    this.#index = undefined;
   }
 
   /** Whether a disk may be touched now. Looks into the files of the one that was touched last. */
   isClear(): boolean {
     const at = this.#touched;
     if (at === undefined) return true;
-    if (this.#next === undefined) {
-      const next = this.#watch.next();
-      if (next === Infinity) return false;
-      this.#next = next;
-    }
-    if (!this.#watch.hasCaughtUp(at, this.#next)) return false;
+    this.#index ??= this.#watch.commitIndex();
+    if (this.#index === undefined || !this.#watch.hasCaughtUp(at, this.#index)) return false;
     if (readDirectory(this.#lab.place(at).dataDir).damage.length > 0) return false;
     this.#touched = undefined;
     return true;

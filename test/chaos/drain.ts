@@ -37,26 +37,27 @@ export async function heal(lab: Lab, watch: Watch, history: History): Promise<nu
   }
   const late = AbortSignal.timeout(HEALED_PATIENCE_MS);
   await retire(lab, watch, late);
-  let next = watch.next();
+  let index: number | undefined;
   const isHealed = (): boolean =>
     watch.members().length === lab.replicas &&
-    lab.core.every(({ at }) => watch.hasCaughtUp(at, next));
+    lab.core.every(({ at }) => watch.hasCaughtUp(at, index ?? Infinity)) &&
+    lab.core.every(({ dataDir }) => readDirectory(dataDir).damage.length === 0);
   while (!isHealed() && !late.aborted) {
     await waitUnless(100, late);
-    if (next === Infinity) next = watch.next();
+    index ??= watch.commitIndex();
     for (const { at, server } of lab.core) if (server === undefined) lab.start(at);
   }
   if (late.aborted) {
-    const members = watch.members().map(({ name, role }) => `${name} ${role}`);
-    const own = lab.core.map(({ at, name }) => {
-      const status = watch.status(at);
-      return `${name}: term ${status?.term ?? "?"} next ${status?.next ?? "?"}${status?.damaged === true ? " damaged" : ""}`;
+    const members = watch.members().map(({ name, role, matchedIndex, silentMs }) => {
+      return `${name} ${role} has ${matchedIndex ?? "?"}, heard ${silentMs ?? "?"} ms ago`;
     });
-    const facts = `members ${members.join(", ")}; ${own.join("; ")}`;
-    history.violate(
-      "L1",
-      `not whole ${HEALED_PATIENCE_MS / 1_000} s after all was healed: ${facts}`,
+    const damaged = lab.core.flatMap(({ name, dataDir }) =>
+      readDirectory(dataDir).damage.map((what) => `${name}: ${what}`),
     );
+    const facts = [...members, ...damaged.slice(0, 5)].join("; ");
+    const seconds = HEALED_PATIENCE_MS / 1_000;
+    const committed = index ?? "nothing";
+    history.violate("L1", `not whole ${seconds} s after all was healed, ${committed}: ${facts}`);
   }
   return performance.now() - begun;
 }

@@ -41,7 +41,23 @@ export function readDirectory(dataDir: string): FoundLog {
     const isLast = number === names.length - 1;
     readSegment(readWhole(join(folder, name)), name, isLast, { entries, damage });
   }
+  if (saysDamaged(readWhole(join(folder, "raft.state")))) {
+    damage.push("raft.state: this replica may have forgotten something");
+  }
   return { entries, damage };
+}
+
+/** What the newer copy of the state says of the replica. */
+function saysDamaged(bytes: Buffer): boolean {
+  let newest = { sequence: -1, isDamaged: false };
+  for (const at of [0, 8192]) {
+    if (bytes.length < at + 8192 || bytes.toString("latin1", at, at + 4) !== "PLRS") continue;
+    const sequence = u64(bytes, at + 16);
+    if (sequence > newest.sequence) {
+      newest = { sequence, isDamaged: (bytes.readUInt16LE(at + 14) & 1) === 1 };
+    }
+  }
+  return newest.isDamaged;
 }
 
 /** The values of the records of a log, from its first offset on. */

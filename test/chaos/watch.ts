@@ -12,8 +12,13 @@ export interface Leadership {
 
 const LOOK_MS = 200;
 const ASK_TIMEOUT_MS = 1_500;
+/** Whoever was silent for longer is not taken for being there. */
+const SILENT_MS_MAX = 2_000;
 
-/** Asks each server again and again what it believes, and keeps the last answers. */
+/**
+ * Asks each server again and again for the state of the cluster, and keeps the last answers. Who does not
+ * lead hands the question on, so that most answers are the leader's, and an answer says that a server serves.
+ */
 export class Watch {
   readonly leaderships: Leadership[] = [];
   readonly #lab: Lab;
@@ -28,7 +33,7 @@ export class Watch {
     this.#running = lab.places.map((place) => this.#ask(place));
   }
 
-  /** What a server that runs said last; undefined when it did not answer the last time. */
+  /** What a server that runs said last, or the leader by it; undefined: no answer the last time. */
   status(at: number): ClusterStatus | undefined {
     return this.#last.get(at);
   }
@@ -39,9 +44,9 @@ export class Watch {
     return newest === undefined ? undefined : this.#lab.named(newest.answeredBy);
   }
 
-  /** Where the log ends, as the leader says. */
-  next(): number {
-    return this.#leaderStatus()?.next ?? Infinity;
+  /** How far the log is committed, as the leader says; undefined: nobody leads. */
+  commitIndex(): number | undefined {
+    return this.#leaderStatus()?.commitIndex;
   }
 
   /** What the leader says of everybody. */
@@ -49,18 +54,21 @@ export class Watch {
     return this.#leaderStatus()?.members ?? [];
   }
 
-  /** Whether a server takes part with a vote, is whole, and has every record below an offset. */
-  hasCaughtUp(at: number, next: number): boolean {
-    const leader = this.#leaderStatus();
-    const own = this.#last.get(at);
-    if (leader === undefined || own === undefined || own.damaged) return false;
+  /**
+   * Whether the leader counts a server's vote, hears it, and knows that it holds durably every entry up
+   * to an index. Whether it is whole its files tell (`segment-reader.ts`).
+   */
+  hasCaughtUp(at: number, index: number): boolean {
     const { name } = this.#lab.place(at);
-    const entries = leader.members.filter((member) => member.name === name);
-    const isVoter =
+    const entries = this.members().filter((member) => member.name === name);
+    const [member] = entries;
+    return (
       entries.length === 1 &&
-      entries[0]?.role === "voter" &&
-      entries[0].replicaId === this.#lab.replicaId(at);
-    return isVoter && own.term === leader.term && own.next >= next;
+      member?.role === "voter" &&
+      member.replicaId === this.#lab.replicaId(at) &&
+      (member.matchedIndex ?? 0) >= index &&
+      (member.silentMs ?? Infinity) < SILENT_MS_MAX
+    );
   }
 
   async close(): Promise<void> {

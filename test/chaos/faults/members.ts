@@ -7,6 +7,9 @@ import type { Fault } from "./stage.ts";
 const REMOVED = 77;
 const VOTER_PATIENCE_MS = 60_000;
 const LEAVE_PATIENCE_MS = 20_000;
+const END_PATIENCE_MS = 5_000;
+/** Whoever leads has been asked anew by then. */
+const SETTLE_MS = 500;
 
 export const MEMBER_FAULTS: readonly Fault[] = [
   {
@@ -38,24 +41,29 @@ export const MEMBER_FAULTS: readonly Fault[] = [
   },
 ];
 
-/** Takes the spare server out of the cluster, and what it had away. Resolves when the signal is aborted, too. */
+/** Takes the spare server out of the cluster, and what it had away; as far as the signal leaves time. */
 export async function retire(lab: Lab, watch: Watch, signal: AbortSignal): Promise<void> {
   const spare = lab.place(lab.replicas);
   spare.mayEnd = [REMOVED];
-  const isMember = (): boolean => watch.members().some(({ name }) => name === spare.name);
-  const isOut = (): boolean => watch.leader() !== undefined && !isMember();
-  const end = performance.now() + LEAVE_PATIENCE_MS;
-  const isLate = (): boolean => signal.aborted || performance.now() > end;
-  while (!isLate()) {
-    await using operator = lab.operator();
-    await operator.ask("RemoveMember", { name: spare.name, force: false }).catch(() => undefined);
-    // Whoever leads is asked again before it is believed.
-    await waitUnless(500, signal);
-    if (isOut()) break;
-  }
-  if (!isOut()) return;
+  await remove(lab, watch, spare.name, signal);
+  const end = performance.now() + END_PATIENCE_MS;
   while (spare.server !== undefined && performance.now() < end) await waitUnless(100, signal);
   await lab.end(spare.at, "SIGKILL");
+  // It may have been let in while it was being removed.
+  await remove(lab, watch, spare.name, signal);
   lab.disks.wipe(spare.at);
   spare.mayEnd = [];
+}
+
+/** Asks until whoever leads does not count it among the members any more. */
+async function remove(lab: Lab, watch: Watch, name: string, signal: AbortSignal): Promise<void> {
+  const end = performance.now() + LEAVE_PATIENCE_MS;
+  const isOut = (): boolean =>
+    watch.leader() !== undefined && watch.members().every((member) => member.name !== name);
+  while (!signal.aborted && performance.now() < end) {
+    await using operator = lab.operator();
+    await operator.ask("RemoveMember", { name, force: false }).catch(() => undefined);
+    await waitUnless(SETTLE_MS, signal);
+    if (isOut()) return;
+  }
 }
