@@ -104,5 +104,5 @@ export const FOUND_BY: Readonly<Record<string, Finder>> = {
   "failed-stream-goes-on": { by: "sim", subject: "cluster", seed: 2, replicas: 3, minutes: 0.4 },
   "promoted-before-caught-up": { by: "sim", subject: "cluster", seed: 12, replicas: 5, minutes: 1 },
   "two-votes-of-one-name": { by: "sim", subject: "cluster", seed: 2, replicas: 5, minutes: 1 },
-  "removed-is-let-in-again": { by: "sim", subject: "cluster", seed: 16, replicas: 5, minutes: 1 },
+  "removed-is-let-in-again": { by: "scenario", name: "removed-comes-back" },
 };
