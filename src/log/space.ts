@@ -13,6 +13,7 @@ export class SpaceGuard {
   /** Since the disk was asked. */
   #takenBytes = 0;
   #asking: Promise<void> | undefined;
+  #isShort = false;
 
   constructor(options: ResolvedLogOptions) {
     this.#options = options;
@@ -57,6 +58,7 @@ export class SpaceGuard {
     this.#takenBytes = 0;
     try {
       this.#freeBytes = await this.#options.disk.free(this.#options.directory);
+      this.#tell();
     } catch (error) {
       // Not knowing is no reason to refuse: a full disk still answers for itself when written to.
       this.#freeBytes = Number.POSITIVE_INFINITY;
@@ -64,5 +66,15 @@ export class SpaceGuard {
       this.#options.observer.log("warn", "log.free-space-unknown", { reason });
     }
     this.#options.observer.gauge("log_free_bytes", this.#freeBytes);
+  }
+
+  /** Whoever operates is told once when room becomes short, and once when that is over. */
+  #tell(): void {
+    const isShort = this.#freeBytes < this.reserveBytes;
+    if (isShort === this.#isShort) return;
+    this.#isShort = isShort;
+    const fields = { free_bytes: this.#freeBytes, reserve_bytes: this.reserveBytes };
+    if (isShort) this.#options.observer.log("warn", "log.disk-nearly-full", fields);
+    else this.#options.observer.log("info", "log.disk-has-room", fields);
   }
 }

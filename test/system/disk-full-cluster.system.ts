@@ -81,6 +81,7 @@ test(
         const ballast = fill(disks[at] ?? assert.fail(), 0);
         const why = await append("refused");
         assert.match(why, /disk/);
+        await cluster.server(at).says(/"log\.disk-nearly-full"/);
         // It may lack what was written while its disk filled up; the two others have it.
         const others = PLACES.filter((place) => place !== at);
         await compare(others);

@@ -115,7 +115,7 @@ test(
       const before = cluster.server(leader).stderr.length;
       // Its connections end for nobody but itself: no packet says so.
       await cluster.end(gone, "SIGKILL");
-      await heard(() => cluster.server(leader).stderr.slice(before), /"peer\.connection-ended"/);
+      await cluster.server(leader).says(/"peer\.connection-ended"/, before);
       network.heal();
       await cluster.run(gone);
       await heal();
@@ -151,11 +151,3 @@ test(
     await endAlike(cluster);
   },
 );
-
-async function heard(said: () => string, what: RegExp): Promise<void> {
-  const end = performance.now() + PATIENCE_MS;
-  while (!what.test(said())) {
-    assert.ok(performance.now() < end, `nothing like ${String(what)}: ${said()}`);
-    await sleep(LOOK_MS);
-  }
-}

@@ -3,6 +3,7 @@ import type { ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { createServer } from "node:net";
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { cleanEnvironment } from "../../support/program.ts";
 import { root } from "../../support/root.ts";
 
@@ -10,6 +11,7 @@ import { root } from "../../support/root.ts";
 const MAIN = join(root, "dist", "cli", "main.js");
 const READY = /ready: .*grpc (\S+), .*pid (\d+)\n/;
 const PATIENCE_MS = 60_000;
+const LOOK_MS = 20;
 
 export interface AgentProcessOptions {
   readonly dataDir: string;
@@ -64,6 +66,15 @@ export class AgentProcess {
     if (this.#pid === undefined) this.#child.kill(signal);
     else if (this.#child.exitCode === null && this.#child.signalCode === null) {
       process.kill(this.#pid, signal);
+    }
+  }
+
+  /** Resolves when it has said something like that, after so much that it said before. */
+  async says(what: RegExp, after = 0): Promise<void> {
+    const end = performance.now() + PATIENCE_MS;
+    while (!what.test(this.#said.slice(after))) {
+      if (performance.now() > end) throw new Error(`nothing like ${String(what)}: ${this.#said}`);
+      await sleep(LOOK_MS);
     }
   }
 
