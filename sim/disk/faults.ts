@@ -56,6 +56,8 @@ export interface CallMatch {
   readonly kind?: DiskCallKind | readonly DiskCallKind[];
   /** A string is the end of the path. */
   readonly path?: string | RegExp;
+  /** Reads and writes that touch this byte of the file. */
+  readonly touching?: number;
   /** The n-th of the matching calls from now on; 1 when absent. */
   readonly nth?: number;
   /** From then on every matching call. */
@@ -127,7 +129,8 @@ export class Rules<T> {
   }
 }
 
-function matches({ kind, path }: CallMatch, call: DiskCall): boolean {
+function matches({ kind, path, touching: at }: CallMatch, call: DiskCall): boolean {
+  if (at !== undefined && (at < call.position || at >= call.position + call.bytes)) return false;
   if (typeof kind === "string" && kind !== call.kind) return false;
   if (typeof kind === "object" && !kind.includes(call.kind)) return false;
   if (path === undefined) return true;

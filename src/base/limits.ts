@@ -300,6 +300,8 @@ export const errorTextCharsMax = 1_024;
 export const configFileBytesMax: number = 1 * MiB;
 /** A certificate that ends within this time is complained about. */
 export const certificateEndsSoonMs = 2_592_000_000;
+/** Disks fail in sectors of at most so many bytes, and the page cache keeps them by as many. */
+export const diskPageBytes = 4_096;
 /** How often certificates and policies are looked at: a change takes effect after two looks. */
 export const fileCheckIntervalMs = 250;
 /** Lines of a policy; each costs when a decision is made for the first time. */

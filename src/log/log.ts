@@ -39,7 +39,10 @@ import { termRunsOf } from "./term-runs.ts";
 import type { TermRun } from "./term-runs.ts";
 
 /** What opening the log found: told once, for the operator. */
-export type RecoveryReport = Pick<Recovered, "tornBytes" | "damage" | "stateLost" | "clean">;
+export type RecoveryReport = Pick<
+  Recovered,
+  "tornBytes" | "tailLost" | "damage" | "stateLost" | "clean"
+>;
 
 /**
  * One log on one disk, in the coordinates of Raft (entries by index) and of its readers (records by

@@ -30,6 +30,8 @@ import type { Side } from "./side.ts";
 import { StateFile } from "./state-file.ts";
 import type { HardState, SyncedMark } from "./state-file.ts";
 import { TimeIndex } from "./time-index.ts";
+import { readAround } from "./unreadable.ts";
+import type { Hole } from "./unreadable.ts";
 
 /** What opening found out. Everything in it is durable. */
 export interface Recovered {
@@ -43,6 +45,8 @@ export interface Recovered {
   /** Bytes of a torn write that were cut off. */
   readonly tornBytes: number;
   readonly damage: readonly DamagedRange[];
+  /** The end of the log could not be read, and was cut: what it held is not known here any more. */
+  readonly tailLost: boolean;
   /** `raft.state` was missing or unreadable, and was made anew from the log. */
   readonly stateLost: boolean;
   /** The log had been closed in order: nothing had to be scanned. */
@@ -99,7 +103,11 @@ async function recoverFrom(
   const chain = await findChain(context, found.firstIndexes, stateFile?.mark);
   if (chain.length === 0) chain.push(await createFirst(context, stateFile));
   const { configuration } = stateFile?.hard ?? freshHardState(context);
-  const active = await openActive(context, chain, { mark: stateFile?.mark, configuration });
+  const active = await openActive(context, chain, {
+    mark: stateFile?.mark,
+    configuration,
+    loseTail: (hole) => loseTail(stateFile, hole),
+  });
   if (isFrontMissing(chain[0] as ChainLink, active)) {
     await active.file.close();
     throw missingSegment(directory, (chain[0] as ChainLink).firstIndex);
@@ -124,6 +132,18 @@ async function recoverFrom(
     end: active.segment.end,
     stateLost: stateFile === undefined || isLost,
   };
+}
+
+/**
+ * An end that cannot be read may have held what was acknowledged. With others it may be cut, since they
+ * have it, once it is durable that this replica is damaged; an only voter keeps it, and does not start.
+ */
+async function loseTail(stateFile: StateFile | undefined, { error }: Hole): Promise<void> {
+  const hard = stateFile?.hard;
+  if (stateFile === undefined || hard === undefined || hard.configuration.voters.length < 2) {
+    throw error;
+  }
+  await durably(stateFile.saveHard({ ...hard, damaged: true }));
 }
 
 function markOf(segment: Segment): SyncedMark {
@@ -275,12 +295,20 @@ function sealedSegments(
   });
 }
 
+interface ActiveOptions {
+  readonly mark: SyncedMark | undefined;
+  readonly configuration: Configuration;
+  /** Before an unreadable end is cut. */
+  readonly loseTail: (hole: Hole) => Promise<void>;
+}
+
 interface Active {
   readonly segment: Segment;
   readonly file: DiskFile;
   readonly control: Control;
   readonly commitIndex: number;
   readonly tornBytes: number;
+  readonly tailLost: boolean;
   readonly damage: readonly DamagedRange[];
   readonly clean: boolean;
 }
@@ -288,12 +316,13 @@ interface Active {
 async function openActive(
   context: RecoveryContext,
   chain: readonly ChainLink[],
-  { mark, configuration }: { mark: SyncedMark | undefined; configuration: Configuration },
+  options: ActiveOptions,
 ): Promise<Active> {
   const link = chain[chain.length - 1] as ChainLink;
-  const { options } = context;
-  const path = segmentPath(options.directory, link.firstIndex, "log");
-  const file = await options.disk.open(path, "write");
+  const { mark, configuration } = options;
+  const { disk, directory } = context.options;
+  const path = segmentPath(directory, link.firstIndex, "log");
+  const file = await disk.open(path, "write");
   try {
     const clean =
       mark?.clean === true &&
@@ -303,7 +332,7 @@ async function openActive(
         : undefined;
     if (clean !== undefined) return { ...clean, file };
     const side = await activeSide(context, chain, configuration);
-    return { ...(await openUnclean(context, link, side, file, mark)), file };
+    return { ...(await openUnclean(context, link, { ...options, side, file })), file };
   } catch (error) {
     await file.close();
     throw error;
@@ -332,16 +361,22 @@ async function openClean(
   segment.useIndexes(new Indexes(previousTerm, { offsets, times }));
   options.state.restore(side.state);
   const { commitIndex } = side;
-  return { segment, control: controlOf(side), commitIndex, tornBytes: 0, damage: [], clean: true };
+  return {
+    segment,
+    control: controlOf(side),
+    commitIndex,
+    tornBytes: 0,
+    tailLost: false,
+    damage: [],
+    clean: true,
+  };
 }
 
 /** Reads the active segment from its beginning, and makes durable what it keeps of it. */
 async function openUnclean(
   { options, files }: RecoveryContext,
   link: ChainLink,
-  side: Side,
-  file: DiskFile,
-  mark: SyncedMark | undefined,
+  { side, file, mark, loseTail }: ActiveOptions & { readonly side: Side; readonly file: DiskFile },
 ): Promise<Omit<Active, "file">> {
   const { disk, directory } = options;
   const durable = mark?.segment === link.firstIndex ? mark : undefined;
@@ -359,6 +394,7 @@ async function openUnclean(
       return undefined;
     },
   });
+  if (result.unreadableTail !== undefined) await loseTail(result.unreadableTail);
   await settle(file, result, side.salt);
   segment.useIndexes(indexes);
   segment.shrink(result.endPosition, result.cursor);
@@ -366,7 +402,8 @@ async function openUnclean(
   const { tornBytes } = result;
   const damage = result.damage.filter((range) => range.fence === undefined);
   segment.noteDamage(damage);
-  return { segment, control, commitIndex, tornBytes, damage, clean: false };
+  const tailLost = result.unreadableTail !== undefined;
+  return { segment, control, commitIndex, tornBytes, tailLost, damage, clean: false };
 }
 
 /**
@@ -384,9 +421,22 @@ async function settle(file: DiskFile, result: ScanResult, salt: Uint8Array): Pro
   }
   const from = result.lastFencePosition;
   const bytes = new Uint8Array(result.endPosition - from);
-  const read = await file.read(bytes, from);
+  let holes: readonly Hole[] = [];
+  let read: number;
+  try {
+    read = await file.read(bytes, from);
+  } catch (error) {
+    ({ length: read, holes } = await readAround(error, file, bytes, from));
+  }
   assert(read === bytes.length, "what was scanned can be read again");
-  if (bytes.length > 0) await file.write(bytes, from);
+  // What is not there cannot be written again, and may yet come back.
+  let at = from;
+  for (const hole of [...holes, { position: result.endPosition, endPosition: 0 }]) {
+    if (hole.position > at) {
+      await file.write(bytes.subarray(at - from, hole.position - from), at);
+    }
+    at = hole.endPosition;
+  }
   await durably(file.sync());
 }
 

@@ -15,6 +15,7 @@ import {
 import type { Fence } from "./entry.ts";
 import type { DiskFile } from "./disk.ts";
 import { FileWindow } from "./file-window.ts";
+import type { Hole } from "./unreadable.ts";
 
 /** A place between two entries. */
 export interface Cursor {
@@ -79,6 +80,8 @@ export interface ScanResult {
   /** Bytes after `endPosition` that were never known to be durable: a torn write. */
   readonly tornBytes: number;
   readonly damage: readonly DamagedRange[];
+  /** Where the last good frame ends the disk gives back no bytes: what they held is not known. */
+  readonly unreadableTail: Hole | undefined;
   /** The last fence that vouches for everything before its position. */
   readonly lastFencePosition: number;
   readonly commitIndex: number;
@@ -123,8 +126,12 @@ class Scan {
       if (await this.#step()) this.#stopped ||= this.#options.enough?.() ?? false;
       else if (!(await this.#skipDamagedFence()) && !(await this.#resynchronise())) break;
     }
+    const { lastHole } = this.#window;
+    const unreadableTail =
+      lastHole !== undefined && lastHole.endPosition > this.#position ? lastHole : undefined;
     if (!this.#stopped) this.#loseWhatWasDurable();
     return {
+      unreadableTail,
       endPosition: this.#position,
       cursor: this.#cursor,
       tornBytes: sizeBytes - this.#position,

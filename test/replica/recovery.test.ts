@@ -145,6 +145,45 @@ describe("damage (A14 to A16)", () => {
     assert.equal((await follower.opened.verify()).size, 0);
   });
 
+  test("a page at the end that cannot be read: it starts damaged, and has all again from the others", async () => {
+    await using cluster = await Cluster.start();
+    const leader = await cluster.leader();
+    const values = await fill(cluster, leader, 0, 100);
+    await cluster.caughtUp(leader);
+    const [follower] = cluster.servers.filter(({ id }) => id !== leader.id) as [Server];
+    cluster.crash(follower);
+    const last = (await segmentsOf(follower)).at(-1) as string;
+    const match = { kind: "read", path: last, touching: 700, always: true } as const;
+    const broken = follower.disk.inject(match, { error: "EIO" });
+    await cluster.open(follower);
+    // What is written there again can be read again.
+    broken.remove();
+    assert.equal(follower.opened.recovery.tailLost, true);
+    assert.ok(follower.opened.nextOffset < values.length);
+    assert.equal(follower.running.status.damaged, true);
+    await cluster.append(leader, "more");
+    await cluster.until(() => !follower.running.status.damaged);
+    await cluster.caughtUp(leader);
+    assert.deepEqual(await cluster.readAll(follower), [...values, "more"]);
+    assert.equal((await follower.opened.verify()).size, 0);
+  });
+
+  test("a page of a sealed segment that cannot be read is mended like any other damage", async () => {
+    await using cluster = await Cluster.start();
+    const leader = await cluster.leader();
+    const values = await fill(cluster, leader, 0, 100);
+    await cluster.caughtUp(leader);
+    await cluster.run(100);
+    const [follower] = cluster.servers.filter(({ id }) => id !== leader.id) as [Server];
+    const [, second] = (await segmentsOf(follower)) as [string, string];
+    const match = { kind: "read", path: second, touching: 700, always: true } as const;
+    const broken = follower.disk.inject(match, { error: "EIO" });
+    assert.equal((await follower.opened.verify()).size, 1);
+    broken.remove();
+    await cluster.until(() => follower.opened.damage.length === 0);
+    assert.deepEqual(await cluster.readAll(follower), values);
+  });
+
   test("a lost raft.state: the replica does not vote until a majority without it went on", async () => {
     await using cluster = await Cluster.start();
     const leader = await cluster.leader();
