@@ -8,9 +8,11 @@ import { startAgent } from "../../src/agent/index.ts";
 import type { Agent } from "../../src/agent/index.ts";
 import type { ProglogError } from "../../src/base/index.ts";
 import { PATIENT, startCluster, TestCluster, until } from "../support/cluster.ts";
+import { PROMPT_GOSSIP } from "../support/gossip-profile.ts";
 import { hearing } from "../support/heard.ts";
 import { runCli } from "../support/server.ts";
 
+const PROMPT = { timing: PATIENT, gossipProfile: PROMPT_GOSSIP };
 const bytes = (text: string): Buffer => Buffer.from(text);
 
 test("three servers, and others that would be one of them", async (t) => {
@@ -35,8 +37,9 @@ test("three servers, and others that would be one of them", async (t) => {
       {
         ...{ rpcPort: 0, bindAddr: "127.0.0.1:0", scrubBytesPerSecond: 0, nodeName, dataDir },
         startJoinAddrs: cluster.agents.map(({ gossipAddress }) => gossipAddress),
+        gossipKey: [cluster.gossipKey],
       },
-      { timing: PATIENT, onFailure: (error) => failures.push(error) },
+      { ...PROMPT, onFailure: (error) => failures.push(error) },
     );
     try {
       await until(() => failures.length > 0, "it goes on as if nothing was wrong");
@@ -70,11 +73,12 @@ test("three servers, and others that would be one of them", async (t) => {
   await t.test("one whose directory belongs to another cluster", async () => {
     const dataDir = join(cluster.folder, "other");
     const settings = { rpcPort: 0, bindAddr: "127.0.0.1:0", dataDir, nodeName: "d" };
-    const own = await startAgent({ ...settings, bootstrap: true }, { timing: PATIENT });
+    const own = await startAgent({ ...settings, bootstrap: true }, PROMPT);
     await own.commitLog.append({ value: bytes("its own") }, {});
     await own.close();
     const startJoinAddrs = cluster.agents.map(({ gossipAddress }) => gossipAddress);
-    const again = await startAgent({ ...settings, startJoinAddrs }, { timing: PATIENT });
+    const gossipKey = [cluster.gossipKey];
+    const again = await startAgent({ ...settings, startJoinAddrs, gossipKey }, PROMPT);
     try {
       await heard.told("peer.connection-ended", ({ peer, reason }) => {
         return peer === "d" && /clusterId/.test(String(reason));

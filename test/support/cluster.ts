@@ -37,7 +37,7 @@ export class TestCluster {
   readonly agents: Agent[] = [];
   readonly folder: string;
   /** Of this cluster alone: on a port of one that has ended, the friends it had elsewhere are no friends. */
-  readonly #gossipKey = randomBytes(32).toString("base64");
+  readonly gossipKey = randomBytes(32).toString("base64");
   readonly #options: ClusterOptions;
 
   constructor(t: Pick<TestContext, "after">, options: ClusterOptions = {}) {
@@ -66,7 +66,7 @@ export class TestCluster {
         ...{
           dataDir: join(folder, nodeName),
           scrubBytesPerSecond: 0,
-          gossipKey: [this.#gossipKey],
+          gossipKey: [this.gossipKey],
         },
         ...(seeds.length > 0 ? { startJoinAddrs: seeds } : { bootstrap: true }),
         ...shared,
