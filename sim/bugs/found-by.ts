@@ -102,7 +102,13 @@ export const FOUND_BY: Readonly<Record<string, Finder>> = {
   "broken-link-is-refusal": { by: "sim", subject: "cluster", seed: 4, replicas: 3, minutes: 0.4 },
   "stream-goes-two-ways": { by: "sim", subject: "cluster", seed: 1, replicas: 3, minutes: 0.4 },
   "failed-stream-goes-on": { by: "sim", subject: "cluster", seed: 2, replicas: 3, minutes: 0.4 },
-  "promoted-before-caught-up": { by: "sim", subject: "cluster", seed: 12, replicas: 5, minutes: 1 },
+  "promoted-before-caught-up": {
+    by: "sim",
+    subject: "cluster",
+    seed: 111,
+    replicas: 5,
+    minutes: 0.4,
+  },
   "two-votes-of-one-name": { by: "sim", subject: "cluster", seed: 2, replicas: 5, minutes: 1 },
   "removed-is-let-in-again": { by: "scenario", name: "removed-comes-back" },
 };
