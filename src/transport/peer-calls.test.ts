@@ -155,6 +155,22 @@ describe("calls between servers", () => {
     );
   });
 
+  test("who was away and asks is answered at once, however long he was not to be reached", async (t) => {
+    const clock = new ManualClock();
+    const ports = new Map<string, number>();
+    const a = caller(t, ports, "a");
+    const b = caller(t, ports, "bb", { clock });
+    await Promise.all([a.server.listen(), b.server.listen()]);
+    await b.server.connected(a.server);
+    await a.server.vanish();
+    // From now on it would dial again when its clock says so, which is never.
+    await until(() => !b.server.links.isOpen(a.member.replicaId));
+    await a.server.listen();
+    b.calls.handle("bootstrapAsk", (payload) => payload);
+    const answer = await a.calls.call(b.member, "bootstrapAsk", bytes("again"), PATIENT);
+    assert.equal(text(answer), "again");
+  });
+
   test("a reply of somebody who was not asked is none", async (t) => {
     const [a, b] = await pair(t);
     let answer = (): void => undefined;

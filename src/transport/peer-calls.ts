@@ -41,6 +41,8 @@ export type PeerHandler = (
 export interface CallLinks {
   send(message: Call | Reply, onLost: () => void): void;
   learn(member: ConfigurationMember): void;
+  /** A way to one who was just heard is dialled at once, and what is sent meanwhile waits for it. */
+  heard(replicaId: ReplicaId): void;
   /** Calls back when a connection that carried calls has ended; the result unsubscribes. */
   onEnded(listener: (replicaId: ReplicaId) => void): () => void;
 }
@@ -153,8 +155,9 @@ export class PeerCalls {
       this.#replied(message);
       return;
     }
-    // The way back: whoever asks may be no member here.
+    // The way back: whoever asks may be no member here, or one that was away until now.
     this.#options.links.learn(hello.from);
+    this.#options.links.heard(hello.from.replicaId);
     this.#answer(message, hello);
   }
 

@@ -60,6 +60,13 @@ export class PeerLane {
     this.#makeRoom();
   }
 
+  /** The other side has just been heard: it is dialled now, and what is to be sent waits for that. */
+  wake(): void {
+    if (this.#state !== "away" || this.#wasRefused || this.#isClosed) return;
+    this.#state = "dialing";
+    this.#interrupt.abort();
+  }
+
   async close(): Promise<void> {
     this.#isClosed = true;
     this.#interrupt.abort();

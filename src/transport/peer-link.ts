@@ -96,6 +96,12 @@ export class PeerLink<Entry extends { readonly payload: Uint8Array }> implements
     this.#lanes[laneOf(message)].send(onLost === undefined ? frame : { ...frame, onLost });
   }
 
+  /** Dials at once where it waits to dial again: the peer is there, for it was heard. */
+  wake(): void {
+    this.#lanes.control.wake();
+    this.#lanes.data.wake();
+  }
+
   async close(): Promise<void> {
     await Promise.all([this.#lanes.control.close(), this.#lanes.data.close()]);
   }

@@ -60,6 +60,11 @@ export class PeerLinks<Entry extends { readonly payload: Uint8Array }> implement
     }
   }
 
+  /** Somebody was heard: the way back to him is dialled at once, if it is not there. */
+  heard(replicaId: ReplicaId): void {
+    (this.#members.get(replicaId) ?? this.#learned.get(replicaId))?.wake();
+  }
+
   /** Says hello once more to those who are no members here: what it said of us has changed. */
   renewLearned(): void {
     if (this.#isClosed) return;
