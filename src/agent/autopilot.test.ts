@@ -4,7 +4,7 @@ import { describe, test } from "node:test";
 import { setImmediate as turn } from "node:timers/promises";
 
 import { limits, silentObserver } from "../base/index.ts";
-import type { Clock } from "../base/index.ts";
+import type { Clock, Configuration } from "../base/index.ts";
 import { Autopilot } from "./autopilot.ts";
 import type { AutopilotParts } from "./autopilot.ts";
 
@@ -47,16 +47,18 @@ class World {
   }
 
   #replica(): AutopilotParts["replica"] {
-    // eslint-disable-next-line @typescript-eslint/no-this-alias
-    const world = this;
+    const isLeading = (): boolean => this.isLeading;
+    const configuration = (): Configuration => {
+      const { voters, learners } = this;
+      return { voters, learners, votersOutgoing: [], learnersNext: [], autoLeave: false };
+    };
     return {
       replicaId: 1,
       get isLeading() {
-        return world.isLeading;
+        return isLeading();
       },
       get status() {
-        const { voters, learners } = world;
-        return { configuration: { voters, learners, votersOutgoing: [], learnersNext: [] } };
+        return { configuration: configuration() };
       },
       members: {
         silentMs: (id: number) => this.ms - (this.silentSince.get(id) ?? this.ms),
