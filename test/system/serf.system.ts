@@ -275,6 +275,11 @@ describe("among real agents", { concurrency: true, ...needs }, () => {
       });
       socket.on("error", reject);
     });
+    // The agent answers first and takes over what it was told afterwards.
+    await eventually(
+      () => a.members(),
+      (members) => members.length === 401,
+    );
     const { membership } = await ours(t, "mine");
     await membership.joinOnce([a.address]);
     assert.equal(membership.members().length, 402);
