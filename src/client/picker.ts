@@ -102,7 +102,8 @@ function doubtOf(
   if (code === GRPC_STATUS.CANCELLED || code === GRPC_STATUS.DEADLINE_EXCEEDED) return "silent";
   if (code !== GRPC_STATUS.UNAVAILABLE) return undefined;
   const error = fromServiceError({ code, details: "", metadata });
-  return error.code === "NOT_LEADER" ? "not-leader" : undefined;
+  // A server that is about to end refuses appends too, and leads no more.
+  return error.code === "NOT_LEADER" || error.notAppended ? "not-leader" : undefined;
 }
 
 const QUEUE: PickResult = {

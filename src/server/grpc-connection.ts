@@ -35,6 +35,8 @@ export class GrpcConnection {
   readonly caller: Caller | undefined;
   #session: Http2Session | undefined;
   #calls = 0;
+  #openCalls = 0;
+  #isDismissed = false;
   #resets = 0;
   #waste = 0;
   #data = 0;
@@ -62,6 +64,18 @@ export class GrpcConnection {
 
   begin(): void {
     this.#calls += 1;
+    this.#openCalls += 1;
+  }
+
+  /**
+   * Says good-bye (GOAWAY) as soon as no call runs on it. Not before: Node's client refuses to send a sign
+   * of life once it was said, grpc-js takes that for a lost connection, and drops the calls on it.
+   */
+  dismiss(): void {
+    this.#isDismissed = true;
+    if (this.#openCalls > 0) return;
+    if (this.#session === undefined) this.socket.destroy();
+    else this.#session.close();
   }
 
   /** A part of a request, and how much more is held since. */
@@ -73,6 +87,8 @@ export class GrpcConnection {
 
   /** True when calls were broken off once too often. */
   end(stream: ServerHttp2Stream): boolean {
+    this.#openCalls -= 1;
+    if (this.#isDismissed) this.dismiss();
     if (stream.rstCode === 0) return false;
     this.#resets += 1;
     return this.#resets > limits.resetsBurstMax;

@@ -104,10 +104,12 @@ export class GrpcConnections {
     }
   }
 
-  /** Resolves when every connection of now is closed. */
-  async ended(): Promise<void> {
-    const sockets = [...this.#connections].map(({ socket }) => socket);
-    await Promise.all(sockets.map((socket) => new Promise((end) => socket.once("close", end))));
+  /** Lets every connection end once its calls are answered; resolves when all of them are closed. */
+  async dismiss(): Promise<void> {
+    const connections = [...this.#connections];
+    const closed = connections.map(({ socket }) => new Promise((end) => socket.once("close", end)));
+    for (const connection of connections) connection.dismiss();
+    await Promise.all(closed);
   }
 
   /** Cuts every connection. */

@@ -222,6 +222,30 @@ test("draining answers what runs, ends who follows, and then takes nothing", asy
   await drained;
 });
 
+/** RFC 9113, section 6.7. */
+const PING_FRAME_BYTES = 17;
+
+test("while what was asked is not answered, a draining server gives signs of life", async () => {
+  const log = new MemoryCommitLog({ autoCommit: false });
+  await using server = await LogServer.start(log);
+  const client = server.client({ "grpc.keepalive_time_ms": 20 });
+  const proposed = new Promise<void>((resolve) => (log.onPropose = resolve));
+  const produced = client.unary("Produce", produceRequest("x"));
+  await proposed;
+  const drained = server.grpc.drain(60_000);
+  // Node's client asks for none after a good-bye, and grpc-js drops its calls then.
+  const over = new AbortController();
+  produced.catch(() => over.abort());
+  const [socket = assert.fail()] = server.sockets;
+  const read = socket.bytesRead + 3 * PING_FRAME_BYTES;
+  while (!over.signal.aborted && socket.bytesRead < read) await new Promise(setImmediate);
+  const refused = client.unary("Produce", produceRequest("y"));
+  await assert.rejects(refused, { code: "UNAVAILABLE", notAppended: true });
+  log.commit();
+  assert.equal(api.decodeProduceResponse(await produced).baseOffset, 0);
+  await drained;
+});
+
 test("draining cuts what still runs when the time is over", async () => {
   const log = new MemoryCommitLog({ autoCommit: false });
   await using server = await LogServer.start(log);

@@ -157,15 +157,13 @@ export class GrpcServer implements AsyncDisposable {
         this.#cut();
         resolve();
       }, timeoutMs);
-      this.#server.tryShutdown(() => {
-        // From Node 24 on it says so at once: the HTTP/2 server has closed the sessions by then, and
-        // the library takes those that are closing for closed, whatever still runs on them.
-        void this.#connections.ended().then(() => {
-          clearTimeout(timer);
-          resolve();
-        });
+      void this.#connections.dismiss().then(() => {
+        clearTimeout(timer);
+        resolve();
       });
     });
+    // No connection is left, and the library lets go of what it still holds.
+    this.#server.forceShutdown();
     this.#connections.close();
   }
 }

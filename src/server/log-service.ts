@@ -70,18 +70,21 @@ export class LogService {
     return {
       Produce: unaryInSteps(
         statusOf,
-        (request, call) =>
-          records.propose(request, {
+        (request, call) => {
+          this.#checkOpen();
+          return records.propose(request, {
             span: spanOf(call),
             origin: new CallOrigin(call, this.#subjectAt),
-          }),
+          });
+        },
         (answer) => records.encode(answer),
       ),
       ProduceStream: (call) => this.#produceStream(call, records),
       ProduceBatches: (call) => this.#produceStream(call, batches),
-      Consume: unary(statusOf, (request, call) =>
-        consume(this.#tails, request, lazySignalOf(call), spanOf(call)),
-      ),
+      Consume: unary(statusOf, (request, call) => {
+        this.#checkOpen();
+        return consume(this.#tails, request, lazySignalOf(call), spanOf(call));
+      }),
       ConsumeStream: (call) => consumeStream(this.#tails, call, CONSUME_RESPONSES, statusOf),
       ConsumeBatches: (call) => consumeStream(this.#tails, call, BATCHES, statusOf),
       CreateProducer: unary(statusOf, (request, call) =>
@@ -92,10 +95,17 @@ export class LogService {
     };
   }
 
-  /** Ends the streams of appends once what they proposed is answered, and takes no new ones. */
+  /**
+   * Ends the streams of appends once what they proposed is answered, and takes nothing new; who is asked
+   * which servers there are still says so.
+   */
   stop(error: ProglogError): void {
     this.#stopped = error;
     for (const stream of this.#produceStreams) stream.stop(error);
+  }
+
+  #checkOpen(): void {
+    if (this.#stopped !== undefined) throw this.#stopped;
   }
 
   #produceStream(call: ServerDuplexStream<Buffer, Buffer>, appends: Appends): void {
@@ -112,6 +122,7 @@ export class LogService {
 
   async #createProducer(bytes: Buffer, signal: () => AbortSignal): Promise<Buffer> {
     const { log } = this.#tails;
+    this.#checkOpen();
     const request = decodeCreateProducerRequest(bytes);
     checkLogName(log, request.log);
     if (Buffer.byteLength(request.name) > limits.producerNameBytesMax) {
@@ -125,6 +136,7 @@ export class LogService {
 
   async #getOffsets(bytes: Buffer, signal: () => AbortSignal): Promise<Buffer> {
     const { log } = this.#tails;
+    this.#checkOpen();
     const request = decodeGetOffsetsRequest(bytes);
     checkLogName(log, request.log);
     const { timestampMs } = request;

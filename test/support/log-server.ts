@@ -2,7 +2,12 @@ import { once } from "node:events";
 import { createServer } from "node:net";
 import type { AddressInfo, Socket } from "node:net";
 import { Client, credentials } from "@grpc/grpc-js";
-import type { CallOptions, ClientDuplexStream, ClientReadableStream } from "@grpc/grpc-js";
+import type {
+  CallOptions,
+  ChannelOptions,
+  ClientDuplexStream,
+  ClientReadableStream,
+} from "@grpc/grpc-js";
 import {
   encodeConsumeRequest,
   encodeProduceRequest,
@@ -81,8 +86,8 @@ export class LogServer implements AsyncDisposable {
     return (this.#listener.address() as AddressInfo).port;
   }
 
-  client(): LogClient {
-    const client = new LogClient(`127.0.0.1:${this.port}`);
+  client(options: ChannelOptions = {}): LogClient {
+    const client = new LogClient(`127.0.0.1:${this.port}`, options);
     this.#clients.push(client);
     return client;
   }
@@ -101,10 +106,11 @@ export class LogServer implements AsyncDisposable {
 export class LogClient {
   readonly grpc: Client;
 
-  constructor(address: string) {
+  constructor(address: string, options: ChannelOptions = {}) {
     this.grpc = new Client(address, credentials.createInsecure(), {
       "grpc.use_local_subchannel_pool": 1,
       "grpc.max_receive_message_length": -1,
+      ...options,
     });
   }
 
