@@ -110,5 +110,7 @@ export const FOUND_BY: Readonly<Record<string, Finder>> = {
     minutes: 0.4,
   },
   "two-votes-of-one-name": { by: "sim", subject: "cluster", seed: 2, replicas: 5, minutes: 1 },
+  "living-namesake-is-replaced": { by: "scenario", name: "living-namesake" },
+  "held-up-leader-missed-all": { by: "scenario", name: "living-namesake" },
   "removed-is-let-in-again": { by: "scenario", name: "removed-comes-back" },
 };

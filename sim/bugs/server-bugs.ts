@@ -89,6 +89,20 @@ export const SERVER_BUGS: readonly Mistake[] = [
     why: "a server whose disk was replaced votes as its former self too",
   },
   {
+    name: "living-namesake-is-replaced",
+    file: "src/replica/members.ts",
+    find: "    const missedMs = this.missedMs(replicaId);",
+    replace: "    const missedMs = this.silentMs(replicaId);",
+    why: "a leader that was just elected takes those for gone who had no reason to speak to it",
+  },
+  {
+    name: "held-up-leader-missed-all",
+    file: "src/replica/mail.ts",
+    find: "    if (now - this.#listenedAt > heldUpMs) this.#listensSince = now;\n",
+    replace: "",
+    why: "a leader that stood still takes those for gone whose words it has not read yet",
+  },
+  {
     name: "removed-is-let-in-again",
     file: "src/membership/reconcile.ts",
     find: "const joined = candidates(configuration, seen).find(isNew);",

@@ -20,6 +20,7 @@ import { jointLeaders } from "./joint-leaders.ts";
 import { lateAcknowledgement } from "./late-acknowledgement.ts";
 import { lateRound } from "./late-round.ts";
 import { ledAgain } from "./led-again.ts";
+import { livingNamesake } from "./living-namesake.ts";
 import { lostMarker } from "./lost-marker.ts";
 import { lowProbe } from "./low-probe.ts";
 import { oldSnapshot } from "./old-snapshot.ts";
@@ -56,6 +57,7 @@ export const SCENARIOS: Readonly<Record<string, Scenario>> = {
   "retention-after-deletion": retentionAfterDeletion,
   "hanging-disk": hangingDisk,
   "led-again": ledAgain,
+  "living-namesake": livingNamesake,
   "crash-in-catch-up": crashInCatchUp,
   "two-bootstraps": () => onServers((scripts) => scripts.twoBootstraps()),
   "called-failed": () => onServers((scripts) => scripts.calledFailed()),

@@ -17,7 +17,7 @@ function gaugesOf(isLeading: boolean): Map<string, number | undefined> {
     [4, 100],
     [5, 70],
   ]);
-  const silentMs = new Map<number, number>([
+  const missedMs = new Map<number, number>([
     [3, 9_999],
     [4, 10_000],
     [5, 60_000],
@@ -26,7 +26,7 @@ function gaugesOf(isLeading: boolean): Map<string, number | undefined> {
     ...{ replicaId: 1, isLeading, onChange: () => () => undefined },
     members: {
       matched: (id: number) => matched.get(id),
-      silentMs: (id: number) => silentMs.get(id) ?? 0,
+      missedMs: (id: number) => missedMs.get(id) ?? 0,
     },
     status: {
       ...{ role: "leader", term: 1, leader: 1, commitIndex: 100, lastIndex: 110, damaged: false },

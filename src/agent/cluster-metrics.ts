@@ -52,7 +52,7 @@ export class ClusterMetrics {
     const { voters } = status.configuration;
     return voters.filter(
       ({ replicaId }) =>
-        replicaId !== ownId && members.silentMs(replicaId) >= limits.replacedSilentMs,
+        replicaId !== ownId && members.missedMs(replicaId) >= limits.replacedSilentMs,
     ).length;
   }
 

@@ -29,7 +29,8 @@ export class Reconciler implements AsyncDisposable {
   #running: Promise<void> | undefined;
   #cancelTimer: (() => void) | undefined;
   #isClosed = false;
-  #complaint = "";
+  /** Why somebody was not let in, by his id: said once, until it is another reason. */
+  readonly #complaints = new Map<number, string>();
 
   constructor(parts: ReconcilerParts) {
     this.#parts = parts;
@@ -86,22 +87,33 @@ export class Reconciler implements AsyncDisposable {
   async #run(): Promise<void> {
     // Not within the event that told of it.
     await Promise.resolve();
+    const refused = new Set<number>();
     for (;;) {
       const { replica, links } = this.#parts;
       if (this.#isClosed || !replica.isLeading) return;
       const { configuration } = replica.status;
       const seen = this.#seen;
+      this.#forgetComplaints([...membersOf(configuration), ...seen]);
       for (const candidate of candidates(configuration, seen)) links.links.learn(candidate);
       const step = nextStep({
         configuration,
         seen,
-        isNew: ({ replicaId }) => this.#new.has(replicaId) && links.links.isOpen(replicaId),
+        isNew: ({ replicaId }) =>
+          !refused.has(replicaId) && this.#new.has(replicaId) && links.links.isOpen(replicaId),
         isCaughtUp: ({ replicaId }) =>
+          !refused.has(replicaId) &&
           replica.members.isCaughtUp(replicaId) &&
           replica.members.silentMs(replicaId) < limits.promotedSilentMs,
       });
-      if (step === undefined || !(await this.#do(step))) return;
+      if (step === undefined) return;
+      // Who is refused keeps nobody else out; he has his next turn with everybody.
+      if (!(await this.#do(step))) refused.add(step.member.replicaId);
     }
+  }
+
+  #forgetComplaints(present: readonly ConfigurationMember[]): void {
+    const ids = new Set(present.map(({ replicaId }) => replicaId));
+    for (const id of this.#complaints.keys()) if (!ids.has(id)) this.#complaints.delete(id);
   }
 
   /** Whether it was done; what was not is tried again later. */
@@ -115,12 +127,12 @@ export class Reconciler implements AsyncDisposable {
         replica: name,
         replica_id: replicaId,
       });
-      this.#complaint = "";
+      this.#complaints.delete(replicaId);
       return true;
     } catch (error) {
       if (!(error instanceof ProglogError)) throw error;
-      if (error.message !== this.#complaint) {
-        this.#complaint = error.message;
+      if (error.message !== this.#complaints.get(replicaId)) {
+        this.#complaints.set(replicaId, error.message);
         observer.log("warn", "replica.not-let-in", { replica: name, reason: error.message });
       }
       return false;

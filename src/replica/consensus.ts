@@ -192,17 +192,13 @@ export class Consensus {
   freeBytesOfVoters(): number {
     return this.#mail.freeBytesOf(this.configuration);
   }
-  /** How long nothing was heard of a replica, at most since this one has started. */
-  silentMs(replicaId: ReplicaId): number {
-    return this.#mail.silentMs(replicaId);
-  }
-  /** The last index that a follower has acknowledged to this leader. */
-  matched(replicaId: ReplicaId): number | undefined {
-    return this.#mail.matched(replicaId);
+  /** What is known of the others by what they have said. */
+  get heard(): Pick<Mail, "silentMs" | "missedMs" | "matched"> {
+    return this.#mail;
   }
   /** One past the last committed record that a follower has; undefined where this leader cannot tell. */
   highWatermarkOf(replicaId: ReplicaId): number | undefined {
-    const matched = this.isLeader ? this.matched(replicaId) : undefined;
+    const matched = this.isLeader ? this.#mail.matched(replicaId) : undefined;
     if (matched === undefined) return undefined;
     if (matched >= this.#commitIndex) return this.#commitOffset;
     return this.#end.offsetAfter(matched, this.#storage);

@@ -9,6 +9,7 @@ import type { ReplicaLog } from "./replica-log.ts";
 
 export interface MailParts extends Pick<ReplicaPorts, "peers" | "clock" | "observer"> {
   readonly name: string;
+  readonly replicaId: ReplicaId;
   readonly core: () => Raft;
   readonly timing: ReplicaTiming;
   readonly log: Pick<ReplicaLog, "admission" | "space">;
@@ -31,11 +32,16 @@ export class Mail {
   /** When followers were last sent a marker. */
   readonly #markersSentAt = new Map<ReplicaId, number>();
   readonly #startedAt: number;
+  /** Since when this leader has listened without a break, and when it last did. */
+  #listensSince: number;
+  #listenedAt: number;
 
   constructor(parts: MailParts) {
     this.#parts = parts;
     this.#peers = parts.peers;
     this.#startedAt = parts.clock.monotonic();
+    this.#listensSince = this.#startedAt;
+    this.#listenedAt = this.#startedAt;
   }
 
   send(message: Message): void {
@@ -102,6 +108,17 @@ export class Mail {
     return this.#parts.clock.monotonic() - since;
   }
 
+  /**
+   * How long this leader has listened for a replica and heard nothing. That is no silence from before it
+   * led, when followers had no reason to speak to it, nor while this process stood still; and itself a
+   * leader does not miss.
+   */
+  missedMs(replicaId: ReplicaId): number {
+    if (replicaId === this.#parts.replicaId) return 0;
+    const since = Math.max(this.#heardAt.get(replicaId) ?? 0, this.#listensSince);
+    return Math.max(0, this.#listenedAt - since);
+  }
+
   /** The last index that a follower has acknowledged to this leader. */
   matched(replicaId: ReplicaId): number | undefined {
     return this.#matched.get(replicaId);
@@ -123,11 +140,12 @@ export class Mail {
   tick(): void {
     const core = this.#parts.core();
     core.tick();
-    if (this.#markersSentAt.size === 0) return;
     const { tickMs, electionTimeoutTicks } = this.#parts.timing;
+    const electionMs = tickMs * electionTimeoutTicks;
     const now = this.#parts.clock.monotonic();
+    this.#listen(now, electionMs);
     for (const [replicaId, sentAt] of this.#markersSentAt) {
-      if (now - sentAt < 4 * tickMs * electionTimeoutTicks) continue;
+      if (now - sentAt < 4 * electionMs) continue;
       this.#markersSentAt.delete(replicaId);
       core.reportSnapshot(replicaId, false);
     }
@@ -138,6 +156,14 @@ export class Mail {
     this.#freeBytes.clear();
     this.#matched.clear();
     this.#markersSentAt.clear();
+    this.#listensSince = this.#parts.clock.monotonic();
+    this.#listenedAt = this.#listensSince;
+  }
+
+  /** Who was held up for long has heard nobody, whoever spoke. */
+  #listen(now: number, heldUpMs: number): void {
+    if (now - this.#listenedAt > heldUpMs) this.#listensSince = now;
+    this.#listenedAt = now;
   }
 
   /** A follower decides nothing, so that only here its disk is asked now and then. */

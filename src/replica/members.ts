@@ -24,8 +24,8 @@ export class Members {
   }
 
   /**
-   * Adds a learner; nothing happens when it takes part already. `CONFIGURATION` when another replica
-   * of this name was heard of within the last ten seconds, or when there are too many.
+   * Adds a learner; nothing happens when it takes part already. `CONFIGURATION` until this leader has
+   * listened for ten seconds for another replica of this name in vain, or when there are too many.
    */
   async addLearner(member: ConfigurationMember): Promise<void> {
     if (this.#all().some(({ replicaId }) => replicaId === member.replicaId)) return;
@@ -57,7 +57,7 @@ export class Members {
 
   /** The last index that a follower has acknowledged to this leader. */
   matched(replicaId: ReplicaId): number | undefined {
-    return this.#consensus.matched(replicaId);
+    return this.#consensus.heard.matched(replicaId);
   }
 
   /** Whether a follower has all that was committed here when it last said so. */
@@ -68,7 +68,12 @@ export class Members {
 
   /** How long nothing was heard of a replica, at most since this one has started. */
   silentMs(replicaId: ReplicaId): number {
-    return this.#consensus.silentMs(replicaId);
+    return this.#consensus.heard.silentMs(replicaId);
+  }
+
+  /** How long this leader has listened for a replica and heard nothing. */
+  missedMs(replicaId: ReplicaId): number {
+    return this.#consensus.heard.missedMs(replicaId);
   }
 
   /** More is applied. */
@@ -121,12 +126,13 @@ export class Members {
   }
 
   #refuseAlive({ replicaId, name }: ConfigurationMember): void {
-    const silentMs = this.#consensus.silentMs(replicaId);
-    if (silentMs < limits.replacedSilentMs) {
-      throw refused(
-        `another replica with the name ${name} was heard of ${Math.round(silentMs)} ms ago`,
-      );
-    }
+    const missedMs = this.missedMs(replicaId);
+    if (missedMs >= limits.replacedSilentMs) return;
+    // No number that changes: whoever asks again is to see that it is the same refusal.
+    throw refused(
+      `another replica with the name ${name} may be there: it is replaced after ` +
+        `${limits.replacedSilentMs / 1_000} s in which its leader hears nothing of it`,
+    );
   }
 }
 

@@ -1,5 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
+import { limits } from "../../src/base/index.ts";
+import type { ProglogError } from "../../src/base/index.ts";
 import { Cluster, DIRECTORY } from "./cluster.ts";
 import type { Server } from "./cluster.ts";
 
@@ -254,9 +256,19 @@ describe("members (A14, D14)", () => {
     const values = await fill(cluster, leader, 0, 50);
     const [lost] = cluster.servers.filter(({ id }) => id !== leader.id) as [Server];
     const member = { replicaId: 77, name: lost.member.name };
-    await assert.rejects(leader.running.members.addLearner(member), { code: "CONFIGURATION" });
+    const refusals: string[] = [];
+    for (let i = 0; i < 2; i++) {
+      await assert.rejects(leader.running.members.addLearner(member), (error: ProglogError) => {
+        refusals.push(error.message);
+        return error.code === "CONFIGURATION";
+      });
+      await cluster.run(500);
+    }
+    assert.equal(refusals[0], refusals[1], "the same refusal in the same words");
     cluster.crash(lost);
-    await cluster.run(10_001);
+    await cluster.run(limits.replacedSilentMs + 2 * limits.tickMs);
+    const asTheLeader = leader.running.members.addLearner({ ...leader.member, replicaId: 78 });
+    await assert.rejects(cluster.wait(asTheLeader), { code: "CONFIGURATION" }, "it lives");
     const fresh = await cluster.join(member);
     await cluster.wait(leader.running.members.addLearner(member));
     await cluster.until(() => leader.running.members.isCaughtUp(77));
