@@ -303,6 +303,29 @@ const READS_AND_DAMAGE: readonly Mistake[] = [
     replace: "  startRead(core, role, request);",
     why: "a new leader answers reads by a commit index that may be old",
   },
+  {
+    name: "read-quorum-one-short",
+    file: "src/raft/read-index.ts",
+    find: "    const quorum = jointCommitted(membership.incoming, membership.outgoing, (id) =>\n      id === self ? this.#round : this.#acknowledged.get(id),\n    );",
+    replace:
+      "    const rounds = membership.incoming.map((id) => (id === self ? this.#round : (this.#acknowledged.get(id) ?? 0)));\n    const quorum = rounds.sort((a, b) => b - a)[Math.max(0, Math.floor(rounds.length / 2) - 1)] ?? 0;",
+    why: "one less than a majority confirms that a leader still leads",
+  },
+  {
+    name: "read-index-commits",
+    file: "src/raft/follower.ts",
+    find: "    core.readStates.push({ readId, index });\n    return ACCEPTED;",
+    replace:
+      "    core.readStates.push({ readId, index });\n    core.log.commitTo(Math.min(index, core.log.lastIndex));\n    return ACCEPTED;",
+    why: "the answer to a read commits what a follower has at that index, whatever it is",
+  },
+  {
+    name: "older-configuration-over-marker",
+    file: "src/raft/raft.ts",
+    find: "    if (index <= core.configurationIndex) return core.membership.configuration;\n",
+    replace: "",
+    why: "a change of members that is applied late undoes what a marker said of them",
+  },
 ];
 
 export const CORE_BUGS: readonly Mistake[] = [

@@ -47,6 +47,9 @@ export const FOUND_BY: Readonly<Record<string, Finder>> = {
   "damage-cured-at-once": { by: "scenario", name: "forgotten-vote" },
   "read-without-round": { by: "sim", subject: "core", seed: 46, replicas: 3, minutes: 1 },
   "read-before-first-commit": { by: "sim", subject: "core", seed: 3, replicas: 3, minutes: 1 },
+  "read-quorum-one-short": { by: "scenario", name: "read-by-a-minority" },
+  "read-index-commits": { by: "scenario", name: "read-over-a-divergent-log" },
+  "older-configuration-over-marker": { by: "scenario", name: "marker-while-applying" },
   "engine-answers-before-fsync": {
     by: "sim",
     subject: "replica",
@@ -80,6 +83,9 @@ export const FOUND_BY: Readonly<Record<string, Finder>> = {
   "start-of-what-may-be-cut": { by: "scenario", name: "uncommitted-deletion" },
   "cut-proposal-is-fatal": { by: "scenario", name: "one-turn" },
   "lost-marker-not-sent-again": { by: "scenario", name: "lost-marker" },
+  "side-gone-before-its-entries": { by: "scenario", name: "marker-while-applying" },
+  "late-answer-for-any-round": { by: "scenario", name: "read-after-a-pause" },
+  "barrier-before-applying": { by: "scenario", name: "read-over-a-divergent-log" },
   "two-clusters-from-one-bootstrap": {
     by: "sim",
     subject: "cluster",

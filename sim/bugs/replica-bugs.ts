@@ -153,4 +153,26 @@ export const REPLICA_BUGS: readonly Mistake[] = [
     replace: "",
     why: "a follower waits for ever for a marker that was lost on the way",
   },
+  {
+    name: "side-gone-before-its-entries",
+    file: "src/log/segment.ts",
+    find: '    await gone();\n    for (const extension of ["index", "time", "side"] as const) {\n      await unlinkIfThere(this.#disk, this.path(extension));\n    }\n',
+    replace:
+      '    for (const extension of ["index", "time", "side"] as const) {\n      await unlinkIfThere(this.#disk, this.path(extension));\n    }\n    await gone();\n',
+    why: "a power cut leaves entries of which nobody knows where the log began before them",
+  },
+  {
+    name: "late-answer-for-any-round",
+    file: "src/replica/read-rounds.ts",
+    find: "    const round = this.#rounds.get(readId);",
+    replace: "    const round = this.#rounds.get(readId) ?? [...this.#rounds.values()].at(-1);",
+    why: "an answer whose round was given up is given to those who asked last",
+  },
+  {
+    name: "barrier-before-applying",
+    file: "src/replica/read-rounds.ts",
+    find: "      if (confirmed.index <= index) for",
+    replace: "      if (confirmed.index > 0) for",
+    why: "a read that was confirmed does not wait until its replica has come so far",
+  },
 ];

@@ -41,8 +41,8 @@ export class ReplicaCluster implements Target {
   readonly violations: Violation[] = [];
   readonly logStart: LogStart;
   readonly admin: Admin;
-  /** A script's hand on the links: what it says is lost. */
-  isLost: ((message: Addressed) => boolean) | undefined;
+  /** A script's hand on the links: what it says is lost, or comes when the script brings it. */
+  isLost: ((message: Addressed, envelope: PeerMessage) => boolean) | undefined;
   readonly #world: World;
   readonly #swarm: Swarm;
   readonly #network: Network<PeerMessage>;
@@ -149,6 +149,12 @@ export class ReplicaCluster implements Target {
       }
       this.watch.observed(replicaId, stateOf(replica), factsOf(Math.max(lastIndex, commitIndex)));
     }
+  }
+
+  /** Brings a message that was kept back, past the network. */
+  hand(message: PeerMessage): void {
+    const to = this.#all.find(({ replicaId }) => replicaId === message.to);
+    if (to !== undefined) this.#arrive(to.number, message);
   }
 
   nemesis(): Nemesis {
@@ -315,7 +321,8 @@ export class ReplicaCluster implements Target {
       vote: () => (from.wasSpoiled ? undefined : durableVote(from.disk, DIRECTORY)),
     });
     const kind = message.kind === "raft" ? message.message.kind : message.kind;
-    if (this.isLost?.({ from: message.from, to: message.to, kind }) === true) return;
+    const outside = { from: message.from, to: message.to, kind };
+    if (this.isLost?.(outside, message) === true) return;
     this.#network.send(from.number, to.number, message);
   }
 

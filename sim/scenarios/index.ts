@@ -14,10 +14,17 @@ import { damagedVoter, forgottenVote } from "./damaged-voter.ts";
 import { deletions, uncommittedDeletion } from "./deletions.ts";
 import { markerInstallation, shortLog } from "./engine.ts";
 import { figure8 } from "./figure-8.ts";
+import {
+  readAfterAPause,
+  readByAMinority,
+  readOverADivergentLog,
+  readWhileMembersChange,
+} from "./fresh-reads.ts";
 import { fullDisk } from "./full-disk.ts";
 import { hangingDisk } from "./hanging-disk.ts";
 import { jointLeaders } from "./joint-leaders.ts";
 import { lateAcknowledgement } from "./late-acknowledgement.ts";
+import { lateMarkers, markerWhileApplying } from "./late-markers.ts";
 import { lateRound } from "./late-round.ts";
 import { ledAgain } from "./led-again.ts";
 import { livingNamesake } from "./living-namesake.ts";
@@ -59,6 +66,12 @@ export const SCENARIOS: Readonly<Record<string, Scenario>> = {
   "led-again": ledAgain,
   "living-namesake": livingNamesake,
   "crash-in-catch-up": crashInCatchUp,
+  "marker-while-applying": markerWhileApplying,
+  "late-markers": lateMarkers,
+  "read-after-a-pause": readAfterAPause,
+  "read-by-a-minority": readByAMinority,
+  "read-over-a-divergent-log": readOverADivergentLog,
+  "read-while-members-change": readWhileMembersChange,
   "two-bootstraps": () => onServers((scripts) => scripts.twoBootstraps()),
   "called-failed": () => onServers((scripts) => scripts.calledFailed()),
   "removed-comes-back": () => onServers((scripts) => scripts.removedComesBack()),

@@ -467,9 +467,9 @@ export class Log implements AsyncDisposable {
   }
 
   /** Durably, before the next one goes: a power cut may not take them out of order, or there is a gap. */
-  async #removeSegment(segment: Segment): Promise<void> {
-    await segment.remove();
-    await durably(this.#options.disk.syncDirectory(this.#options.directory));
+  #removeSegment(segment: Segment): Promise<void> {
+    const { disk, directory } = this.#options;
+    return segment.remove(() => durably(disk.syncDirectory(directory)));
   }
 
   /** One retry: a file may have gone by retention, and a failed read may succeed the second time. */

@@ -225,9 +225,14 @@ export class Segment {
     await this.#writeCache("time", times.encode(this.#sizeBytes));
   }
 
-  /** Removes the files, the entries first: what is left over without them is swept at the next start. */
-  async remove(): Promise<void> {
-    for (const extension of ["log", "index", "time", "side"] as const) {
+  /**
+   * Removes the files, the entries first, and what belongs to them once `gone` has made that durable. What
+   * is left over is swept at the next start; entries without what was true before them would be worse.
+   */
+  async remove(gone: () => Promise<void>): Promise<void> {
+    await unlinkIfThere(this.#disk, this.path("log"));
+    await gone();
+    for (const extension of ["index", "time", "side"] as const) {
       await unlinkIfThere(this.#disk, this.path(extension));
     }
     await this.#files.forget(this.path("log"));
