@@ -68,7 +68,7 @@ export const FOUND_BY: Readonly<Record<string, Finder>> = {
     minutes: 1,
   },
   "outcome-by-index-alone": { by: "sim", subject: "replica", seed: 1, replicas: 3, minutes: 1 },
-  "held-is-dead": { by: "sim", subject: "replica", seed: 90, replicas: 3, minutes: 1 },
+  "held-is-dead": { by: "sim", subject: "replica", seed: 106, replicas: 5, minutes: 1 },
   "segments-gone-before-marker": { by: "scenario", name: "marker-installation" },
   "repetition-is-appended": { by: "sim", subject: "replica", seed: 1, replicas: 3, minutes: 1 },
   "barrier-without-round": { by: "sim", subject: "replica", seed: 1, replicas: 3, minutes: 1 },
