@@ -66,3 +66,34 @@ test("who is told to make a cluster, and of others that are not there, makes it"
   await cluster.untilLed();
   await agent.commitLog.append({ value: bytes("alone") }, {});
 });
+
+test("who is told of others alone makes no cluster while they are away, and comes into theirs", async (t) => {
+  const heard = hearing();
+  const cluster = new TestCluster(t, {
+    optionsFor: (at) => (at === 1 ? { observer: heard.observer } : {}),
+  });
+  const first = await cluster.start(0);
+  await first.commitLog.append({ value: bytes("theirs") }, {});
+  const { gossipAddress } = first;
+  const { clusterId } = first.commitLog.servers();
+  await first.close();
+  for (let starts = 1; starts <= 2; starts++) {
+    const lost = await cluster.start(1, { startJoinAddrs: [gossipAddress] });
+    // By then it has looked for longer than those wait who make a cluster.
+    await heard.told("gossip.join-failed", ({ attempt }) => Number(attempt) >= 2);
+    assert.deepEqual(lost.replica.status.configuration.voters, []);
+    assert.equal(lost.commitLog.servers().clusterId, "");
+    assert.equal(lost.replica.status.lastIndex, 0);
+    await assert.rejects(lost.commitLog.append({ value: bytes("its own") }, {}), {
+      code: "NOT_LEADER",
+    });
+    assert.equal((await fetch(`http://${lost.rpcAddress}/readyz`)).status, 503);
+    if (starts === 1) await lost.close();
+    heard.forget();
+  }
+  await cluster.start(0, { bindAddr: gossipAddress, bootstrap: false, startJoinAddrs: [] });
+  await cluster.untilVoters(2);
+  await cluster.untilEven();
+  const ids = cluster.agents.map(({ commitLog }) => commitLog.servers().clusterId);
+  assert.deepEqual(ids, [clusterId, clusterId]);
+});

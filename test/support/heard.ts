@@ -12,6 +12,8 @@ export interface Heard {
   readonly events: readonly HeardEvent[];
   /** Resolves with the first event that fits, of those that were and of those to come. */
   readonly told: (event: string, fits?: (fields: Fields) => boolean) => Promise<HeardEvent>;
+  /** From now on only what is to come counts. */
+  readonly forget: () => void;
 }
 
 export function hearing(): Heard {
@@ -30,5 +32,6 @@ export function hearing(): Heard {
       await new Promise<void>((resolve) => wake.push(resolve));
     }
   };
-  return { observer: { ...silentObserver, log }, events, told };
+  const forget = (): void => void events.splice(0);
+  return { observer: { ...silentObserver, log }, events, told, forget };
 }
