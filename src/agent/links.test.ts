@@ -4,7 +4,7 @@ import { silentObserver } from "../base/index.ts";
 import type { DataDirectory } from "../log/index.ts";
 import type { PeerMessage, Replica } from "../replica/index.ts";
 import { Mux } from "../transport/index.ts";
-import { PeerServer, until } from "../transport/testing/peer-server.ts";
+import { ManualClock, PeerServer, until } from "../transport/testing/peer-server.ts";
 import { Links } from "./links.ts";
 import { PeerAddresses } from "./peer-addresses.ts";
 import type { Security } from "./security.ts";
@@ -79,4 +79,48 @@ test("leaders of two clusters speak to a server without one: it hears the first,
   );
   assert.equal(directory.meta.clusterId, CLUSTER_X);
   assert.deepEqual(failures, []);
+});
+
+test("who was away and says hello is dialled at once, however long he was not to be reached", async (t) => {
+  const clock = new ManualClock();
+  const away = new Map<string, number>();
+  let failed = 0;
+  const links = new Links({
+    directory: {
+      meta: { clusterName: "proglog", clusterId: CLUSTER_X, name: "c", replicaId: 3 },
+    } as unknown as DataDirectory,
+    log: "default",
+    security: { context: undefined } as unknown as Security,
+    addresses: {
+      addressOf: ({ name }: { readonly name: string }) => {
+        const port = away.get(name);
+        if (port === undefined) throw new Error("nobody knows where");
+        return { host: "127.0.0.1", port };
+      },
+    } as unknown as PeerAddresses,
+    observer: {
+      ...silentObserver,
+      count: (name) => {
+        if (name === "peer_connections_failed_total") failed += 1;
+      },
+    },
+    onFailure: (error) => assert.fail(error),
+    ports: { clock },
+  });
+  const mux = await Mux.listen({ host: "127.0.0.1", port: 0, protocols: [links.protocol] });
+  t.after(() => Promise.all([mux.close(), links.close()]));
+  const other = new PeerServer(away, {
+    name: "a",
+    replicaId: 1,
+    identity: { clusterId: CLUSTER_X },
+  });
+  t.after(() => other.close());
+
+  links.peers.connect([{ name: "a", replicaId: 1 }]);
+  // Both connections have failed, and are dialled again when the clock says so, which is never.
+  await until(() => failed === 2);
+  away.set("c", mux.address.port);
+  await other.listen();
+  other.links.connect([{ name: "c", replicaId: 3 }]);
+  await until(() => links.links.isOpen(1));
 });

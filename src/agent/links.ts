@@ -80,8 +80,11 @@ export class Links implements AsyncDisposable {
       ...shared,
       identify: (socket) => this.#identify(socket),
       refuses: (hello) => this.#handler?.refuses(hello),
-      // Whoever speaks to us is to hear our answers.
-      onHello: ({ from: { name, replicaId } }) => this.#links.learn({ name, replicaId }),
+      // Whoever speaks to us is to hear our answers, and is there to be dialled.
+      onHello: ({ from: { name, replicaId } }) => {
+        this.#links.learn({ name, replicaId });
+        this.#links.heard(replicaId);
+      },
       handle: (message, hello) => this.#take(message, hello),
       onFailure: (hello, error) => this.#notUnderstood(hello, error),
     });
