@@ -275,6 +275,8 @@ export const retryAttemptsMax = 7;
 /** The pause after a failed attempt; it doubles, with jitter, up to the second number. */
 export const retryDelayMsMin = 50;
 export const retryDelayMsMax = 2_000;
+/** A lost connection is dialled again at least so often: what comes back is found within about a second. */
+export const reconnectDelayMsMax = 1_000;
 /** After a server that does not lead: elections take less than a second. */
 export const leaderRetryDelayMsMax = 250;
 /** Repetitions of all calls of one client, a second, and so many at once after a quiet time. */

@@ -31,7 +31,7 @@ const CHANNEL_OPTIONS: ChannelOptions = {
   "grpc.max_receive_message_length": limits.grpcMessageBytesMax,
   "grpc-node.flow_control_window": limits.clientWindowBytes,
   "grpc.initial_reconnect_backoff_ms": limits.retryDelayMsMin,
-  "grpc.max_reconnect_backoff_ms": limits.retryDelayMsMax,
+  "grpc.max_reconnect_backoff_ms": limits.reconnectDelayMsMax,
   "grpc.keepalive_time_ms": limits.clientKeepaliveIntervalMs,
   "grpc.keepalive_timeout_ms": limits.clientKeepaliveTimeoutMs,
   // Whether a call may be repeated is our knowledge, and its buffers are ours.
