@@ -254,8 +254,12 @@ export const attemptTimeoutMs = 10_000;
 export const attemptTimeMsMin = 200;
 /** Servers that a client connects to: no cluster has more, and no answer may make it dial the world. */
 export const clientServersMax = 64;
-/** A server that has not let a client in after this time is passed over where there are others. */
+/**
+ * A server that has not let a client in after this time is passed over where there are others, and dialled
+ * anew: its name may have another address by now. Each further attempt may take twice as long.
+ */
 export const clientConnectTimeoutMs = 5_000;
+export const clientConnectTimeoutMsMax = 20_000;
 /** How often a client asks who leads: always, and while it knows of no leader that it can reach. */
 export const serversIntervalMs = 10_000;
 export const serversRetryMsMin = 100;

@@ -1,5 +1,7 @@
 /** What the book's resolver and picker promise, and what they do when servers are wrong or gone. */
 import assert from "node:assert/strict";
+import { once } from "node:events";
+import { type AddressInfo, createConnection, createServer, type Socket } from "node:net";
 import { describe, test } from "node:test";
 import {
   type ChannelOptions,
@@ -19,6 +21,7 @@ import { createAuthority, issueCertificate, type KeyPairPem } from "../auth/inde
 import { ProglogError } from "../base/index.ts";
 import { SERVERS_INTERVAL_OPTION } from "./balancer.ts";
 import { connect, registerScheme } from "./index.ts";
+import { CONNECT_TIMEOUT_OPTION } from "./server-connection.ts";
 import { FakeCluster } from "./testing/fake-cluster.ts";
 import type { FakeLogServer } from "./testing/fake-log-server.ts";
 
@@ -86,6 +89,35 @@ describe("a plain grpc-js channel to proglog://", () => {
     await channel.call("CreateProducer");
     assert.deepEqual(cluster.calls("Produce"), [0, 6, 0]);
     assert.deepEqual(cluster.calls("CreateProducer"), [0, 1, 0]);
+  });
+
+  // As at the address of a server that has gone, while its name has another already.
+  test("an attempt to connect that leads nowhere is left, and the next finds the server", async () => {
+    await using cluster = await FakeCluster.start(1);
+    const [server] = cluster.servers;
+    const sockets: Socket[] = [];
+    const door = createServer((socket) => {
+      sockets.push(socket.on("error", () => undefined));
+      if (sockets.length === 1) return;
+      const inner = createConnection(Number(server?.address.split(":").at(-1)), "127.0.0.1");
+      sockets.push(inner.on("error", () => undefined));
+      socket.pipe(inner).pipe(socket);
+    });
+    await once(door.listen(0, "127.0.0.1"), "listening");
+    const { port } = door.address() as AddressInfo;
+    using channel = new PlainChannel(`proglog://127.0.0.1:${port}`, {
+      [CONNECT_TIMEOUT_OPTION]: 100,
+    });
+    const isDone = (): Promise<boolean> => {
+      return channel.call("Produce").then(
+        () => true,
+        () => false,
+      );
+    };
+    await until(isDone);
+    assert.deepEqual(cluster.calls("Produce"), [1]);
+    for (const socket of sockets) socket.destroy();
+    door.close();
   });
 
   test("reads go to the followers in turn", async () => {

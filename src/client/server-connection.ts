@@ -2,6 +2,11 @@ import { type ChannelOptions, connectivityState, type experimental } from "@grpc
 import { limits } from "../base/index.ts";
 import { formatHostPort, type HostPort } from "./addresses.ts";
 
+/** Of a channel: how long the first attempt to connect may take, if not `limits.clientConnectTimeoutMs`. */
+export const CONNECT_TIMEOUT_OPTION = "proglog.connect_timeout_ms";
+/** The library hands out a subchannel again where all options are the same. */
+const ATTEMPT_OPTION = "proglog.attempt";
+
 type Subchannel = ReturnType<experimental.ChannelControlHelper["createSubchannel"]>;
 
 /** What happened to a connection, for whoever chooses among them. */
@@ -14,12 +19,17 @@ export interface ServerConnectionEvents {
 
 /**
  * The connection to one server, which is kept up as long as this is: broken ones are made again, with
- * the library's growing pauses. A name is looked up at each attempt.
+ * the library's growing pauses. A name is looked up at each attempt. The library lets an attempt
+ * last as long as the kernel does, which is minutes at an address that is nobody's any more, while the
+ * name has a new one: an attempt that takes too long is left for another.
  */
 export class ServerConnection {
   readonly address: string;
-  readonly subchannel: Subchannel;
+  readonly #create: () => Subchannel;
   readonly #events: ServerConnectionEvents;
+  readonly #firstTimeoutMs: number;
+  #timeoutMs: number;
+  #subchannel: Subchannel;
   #problem: string | undefined;
   #overdue: NodeJS.Timeout | undefined;
   #isClosed = false;
@@ -30,12 +40,22 @@ export class ServerConnection {
     options: ChannelOptions,
     events: ServerConnectionEvents,
   ) {
+    let attempt = 0;
     this.address = formatHostPort(where);
+    this.#create = () => {
+      const { host, port } = where;
+      return helper.createSubchannel({ host, port }, { ...options, [ATTEMPT_OPTION]: attempt++ });
+    };
     this.#events = events;
-    this.subchannel = helper.createSubchannel({ host: where.host, port: where.port }, options);
-    this.subchannel.ref();
-    this.subchannel.addConnectivityStateListener(this.#onState);
-    if (!this.isReady) this.#connect();
+    this.#firstTimeoutMs = Number(options[CONNECT_TIMEOUT_OPTION] ?? limits.clientConnectTimeoutMs);
+    this.#timeoutMs = this.#firstTimeoutMs;
+    this.#subchannel = this.#create();
+    this.#begin();
+  }
+
+  /** Changes when an attempt to connect took too long. */
+  get subchannel(): Subchannel {
+    return this.#subchannel;
   }
 
   get isReady(): boolean {
@@ -54,37 +74,53 @@ export class ServerConnection {
 
   close(): void {
     this.#isClosed = true;
-    clearTimeout(this.#overdue);
-    this.subchannel.removeConnectivityStateListener(this.#onState);
-    this.subchannel.unref();
+    this.#end();
   }
 
-  #connect(): void {
-    // Whoever does not answer at all is not waited for, as long as there are others.
+  #begin(): void {
+    this.#subchannel.ref();
+    this.#subchannel.addConnectivityStateListener(this.#onState);
+    const state = this.#subchannel.getConnectivityState();
+    if (state === connectivityState.CONNECTING) this.#limit();
+    else if (state !== connectivityState.READY) this.#subchannel.startConnecting();
+  }
+
+  #end(): void {
     clearTimeout(this.#overdue);
+    this.#subchannel.removeConnectivityStateListener(this.#onState);
+    this.#subchannel.unref();
+  }
+
+  #limit(): void {
     this.#overdue = setTimeout(() => {
-      this.#problem ??= `not connected after ${limits.clientConnectTimeoutMs} ms`;
+      this.#problem ??= `not connected after ${this.#timeoutMs} ms`;
+      // Whoever is only slow, or far away, is let in by a later attempt.
+      this.#timeoutMs = Math.min(2 * this.#timeoutMs, limits.clientConnectTimeoutMsMax);
+      this.#end();
+      this.#subchannel = this.#create();
+      this.#begin();
       this.#events.changed(this);
-    }, limits.clientConnectTimeoutMs);
+    }, this.#timeoutMs);
     this.#overdue.unref();
-    this.subchannel.startConnecting();
   }
 
   readonly #onState: experimental.ConnectivityStateListener = (
-    _subchannel,
+    subchannel,
     before,
     state,
     _keepaliveMs,
     errorMessage,
   ) => {
+    clearTimeout(this.#overdue);
+    if (state === connectivityState.CONNECTING) this.#limit();
     if (state === connectivityState.READY) {
-      clearTimeout(this.#overdue);
       this.#problem = undefined;
+      this.#timeoutMs = this.#firstTimeoutMs;
     }
     if (state === connectivityState.TRANSIENT_FAILURE) {
       this.#problem = errorMessage ?? "the connection failed";
     }
-    if (state === connectivityState.IDLE) this.#connect();
+    if (state === connectivityState.IDLE) subchannel.startConnecting();
     if (before === connectivityState.READY) this.#events.lost(this);
     this.#events.changed(this);
   };
