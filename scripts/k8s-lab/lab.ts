@@ -147,6 +147,7 @@ export class Lab {
       `--token-auth-file=${this.#at("tokens.csv")}`,
       "--authorization-mode=Node,RBAC",
       "--enable-admission-plugins=NodeRestriction",
+      "--kubelet-preferred-address-types=InternalIP",
       `--service-cluster-ip-range=${SERVICE_NETWORK}`,
       "--service-account-issuer=https://kubernetes.default.svc",
       `--service-account-key-file=${this.#at("accounts.key")}`,

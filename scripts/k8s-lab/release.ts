@@ -9,6 +9,8 @@ import type { Lab } from "./lab.ts";
 
 export const NAMESPACE = "logs";
 export const NAME = "proglog";
+/** The chart's default. */
+export const SERVERS = 3;
 /** Longest of all: a server that is drained waits for the budget, and for its volume. */
 const WAIT = "6m";
 
@@ -22,12 +24,13 @@ export class Release {
     this.#certificates = certificates;
   }
 
+  /** Pods, where clients inside dial the Service: no kube-proxy makes its address reachable from here. */
   get address(): string {
-    return `${NAME}-headless.${NAMESPACE}.svc.${DNS_DOMAIN}:8400`;
+    return Array.from({ length: SERVERS }, (_, at) => this.addressOf(`${NAME}-${at}`)).join(",");
   }
 
   addressOf(pod: string): string {
-    return `${pod}.${this.address}`;
+    return `${pod}.${NAME}-headless.${NAMESPACE}.svc.${DNS_DOMAIN}:8400`;
   }
 
   get tls(): { caFile: string; certFile: string; keyFile: string } {

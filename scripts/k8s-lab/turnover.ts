@@ -2,12 +2,11 @@
 import assert from "node:assert/strict";
 import { readdirSync, readFileSync } from "node:fs";
 import { setTimeout as pause } from "node:timers/promises";
-import { type ClusterStatus, connect } from "../../src/client/index.ts";
+import { connect } from "../../src/client/index.ts";
 import { isReady, type Pod, until } from "./api.ts";
-import { NAME, NAMESPACE } from "./release.ts";
+import { NAME, NAMESPACE, SERVERS } from "./release.ts";
 import type { Context } from "./steps.ts";
 
-const SERVERS = 3;
 /** Nothing but time, to know what the machine gives without trouble. */
 const REST_MS = 15_000;
 const SERVER_LABEL = "app.kubernetes.io/component=server";
@@ -125,13 +124,13 @@ export async function loseDisk(context: Context): Promise<string> {
     const status = await statusOf(context);
     const now = status.members.filter(({ name }) => name === lost.name);
     const [only] = now;
-    return now.length === 1 && only?.role === "voter" && only.replicaId !== lost.replicaId
-      ? only.replicaId
+    return now.length === 1 && only?.role === "voter" && only.replica_id !== lost.replica_id
+      ? only.replica_id
       : undefined;
   });
   await release.untilReady(SERVERS);
   await untilVoters(context, SERVERS);
-  return `${lost.name} is replica ${id}, no longer ${lost.replicaId}`;
+  return `${lost.name} is replica ${id}, no longer ${lost.replica_id}`;
 }
 
 export async function deleteAll(context: Context): Promise<string> {
@@ -178,6 +177,17 @@ export async function reinstall(context: Context): Promise<string> {
   }
   await helmTest(context);
   return `${before} records are still there`;
+}
+
+/** What the lab looks at of `proglog cluster status --json`. */
+interface ClusterStatus {
+  readonly leader: string;
+  readonly next: number;
+  readonly members: readonly {
+    readonly name: string;
+    readonly role: string;
+    readonly replica_id: number;
+  }[];
 }
 
 interface PodWithEnds {

@@ -1,6 +1,6 @@
 /** Wherever a client gets through to nobody: it gives up, says that nothing was appended, leaves nothing. */
 import assert from "node:assert/strict";
-import { once } from "node:events";
+import { EventEmitter, once } from "node:events";
 import { type AddressInfo, createServer, type Socket } from "node:net";
 import { describe, test } from "node:test";
 import { ServerCredentials } from "@grpc/grpc-js";
@@ -33,6 +33,7 @@ class Stranger implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     for (const socket of this.#sockets) socket.destroy();
+    if (!this.#server.listening) return;
     this.#server.close();
     await once(this.#server, "close");
   }
@@ -126,6 +127,28 @@ describe("nobody is reached", () => {
       return true;
     });
     await assert.rejects(client.read(0), { code: "DEADLINE_EXCEEDED" });
+  });
+
+  test("where the connection is taken and nothing is said, a closed client leaves nothing", async () => {
+    for (const options of [{}, { tls: { ca: (await createAuthority("ours")).cert } }]) {
+      const left = sockets();
+      const taken = new EventEmitter();
+      await using stranger = new Stranger((socket) => {
+        socket.once("close", () => taken.emit("close"));
+        taken.emit("taken");
+      });
+      const address = await stranger.listen();
+      const isTaken = once(taken, "taken");
+      const client = connect(address, { timeoutMs: 300, retry: FAST, ...options });
+      const failed = assert.rejects(client.read(0), ProglogError);
+      await isTaken;
+      const isClosed = once(taken, "close");
+      await client.close();
+      await failed;
+      await isClosed;
+      await stranger[Symbol.asyncDispose]();
+      while (sockets() > left) await new Promise((resolve) => setImmediate(resolve));
+    }
   });
 });
 

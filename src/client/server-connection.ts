@@ -4,8 +4,9 @@ import { formatHostPort, type HostPort } from "./addresses.ts";
 
 /** Of a channel: how long the first attempt to connect may take, if not `limits.clientConnectTimeoutMs`. */
 export const CONNECT_TIMEOUT_OPTION = "proglog.connect_timeout_ms";
-/** The library hands out a subchannel again where all options are the same. */
-const ATTEMPT_OPTION = "proglog.attempt";
+/** The library hands out a subchannel again where all options are the same; each of ours is its own. */
+const SUBCHANNEL_OPTION = "proglog.subchannel";
+let subchannels = 0;
 
 type Subchannel = ReturnType<experimental.ChannelControlHelper["createSubchannel"]>;
 
@@ -29,6 +30,7 @@ export class ServerConnection {
   readonly #events: ServerConnectionEvents;
   readonly #firstTimeoutMs: number;
   #timeoutMs: number;
+  #abort = new AbortController();
   #subchannel: Subchannel;
   #problem: string | undefined;
   #overdue: NodeJS.Timeout | undefined;
@@ -40,11 +42,12 @@ export class ServerConnection {
     options: ChannelOptions,
     events: ServerConnectionEvents,
   ) {
-    let attempt = 0;
     this.address = formatHostPort(where);
     this.#create = () => {
-      const { host, port } = where;
-      return helper.createSubchannel({ host, port }, { ...options, [ATTEMPT_OPTION]: attempt++ });
+      this.#abort = new AbortController();
+      // The library hands the address to `net.connect` as it is.
+      const address = { host: where.host, port: where.port, signal: this.#abort.signal };
+      return helper.createSubchannel(address, { ...options, [SUBCHANNEL_OPTION]: subchannels++ });
     };
     this.#events = events;
     this.#firstTimeoutMs = Number(options[CONNECT_TIMEOUT_OPTION] ?? limits.clientConnectTimeoutMs);
@@ -85,10 +88,13 @@ export class ServerConnection {
     else if (state !== connectivityState.READY) this.#subchannel.startConnecting();
   }
 
+  /** Calls over a connection that is there go on to their end; an attempt would hold up the process's. */
   #end(): void {
     clearTimeout(this.#overdue);
     this.#subchannel.removeConnectivityStateListener(this.#onState);
+    const isThere = this.#subchannel.getConnectivityState() === connectivityState.READY;
     this.#subchannel.unref();
+    if (!isThere) this.#abort.abort();
   }
 
   #limit(): void {
