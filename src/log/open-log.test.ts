@@ -156,6 +156,42 @@ test("a reader gives the bytes of every batch", () =>
     assert.equal(bytes, expected);
   }));
 
+test("a page is read ahead: who stops early leaves no read behind, and a failure has its turn", () =>
+  withLog(async (log) => {
+    for (let i = 0; i < 4; i++) await log.append([{ value: encode(`value ${i}`) }]);
+    const { engine } = log;
+    const read = engine.readBatches.bind(engine);
+    let [reads, pending] = [0, 0];
+    let failsAt = Infinity;
+    let goOn = (): void => undefined;
+    const secondMay = new Promise<void>((resolve) => (goOn = resolve));
+    engine.readBatches = async (...args) => {
+      reads += 1;
+      if (reads === failsAt) throw new ProglogError("DATA_LOSS", "the third page");
+      pending += 1;
+      try {
+        if (reads === 2) await secondMay;
+        return await read(...args);
+      } finally {
+        pending -= 1;
+      }
+    };
+    const stopped = log.batches({ maxBytes: 1 });
+    await stopped.next();
+    assert.deepEqual([reads, pending], [2, 1]);
+    const end = stopped.return();
+    goOn();
+    await end;
+    assert.deepEqual([reads, pending], [2, 0]);
+
+    failsAt = 5;
+    let batches = 0;
+    await assert.rejects(async () => {
+      for await (const batch of log.batches({ maxBytes: 1 })) batches += Math.sign(batch.length);
+    }, /the third page/);
+    assert.equal(batches, 2);
+  }));
+
 test("callers at the same time share groups, and each gets its own offset", () =>
   withLog(async (log) => {
     const answers = await Promise.all(

@@ -176,14 +176,21 @@ export class EmbeddedLog implements AsyncDisposable {
   async *batches(options: BatchesOptions = {}): AsyncGenerator<Uint8Array, void, undefined> {
     const { maxBytes = limits.readChunkBytes, signal } = options;
     const limitOffset = this.nextOffset;
-    let at = await this.#offsetOf(options.from ?? this.lowestOffset);
-    while (at < limitOffset) {
-      signal?.throwIfAborted();
-      for (const batch of await this.#log.readBatches(at, { maxBytes, limitOffset })) {
-        yield batch;
-        const header = readBatchHeader(batch);
-        at = header.baseOffset + header.recordCount;
+    const pageFrom = (offset: number): Promise<Uint8Array[]> | undefined =>
+      offset < limitOffset ? this.#log.readBatches(offset, { maxBytes, limitOffset }) : undefined;
+    let page = pageFrom(await this.#offsetOf(options.from ?? this.lowestOffset));
+    try {
+      while (page !== undefined) {
+        signal?.throwIfAborted();
+        const batches: Uint8Array[] = await page;
+        // The next page is on its way while this one is used; what it fails with is met in its turn.
+        page = pageFrom(endOf(batches));
+        page?.catch(() => undefined);
+        yield* batches;
       }
+    } finally {
+      // Who stops early leaves no read behind.
+      await page?.catch(() => undefined);
     }
   }
 
@@ -328,4 +335,12 @@ export class EmbeddedLog implements AsyncDisposable {
       },
     );
   }
+}
+
+/** The offset after a page. */
+function endOf(batches: readonly Uint8Array[]): number {
+  const last = batches.at(-1);
+  assert(last !== undefined, "an offset inside the log has a batch");
+  const { baseOffset, recordCount } = readBatchHeader(last);
+  return baseOffset + recordCount;
 }
