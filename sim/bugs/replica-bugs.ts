@@ -25,6 +25,13 @@ export const REPLICA_BUGS: readonly Mistake[] = [
     why: "a task is called durable before those it was given after (found here first)",
   },
   {
+    name: "begins-anew-too-soon",
+    file: "src/replica/consensus.ts",
+    find: "    const failure = await this.#persister.settled();",
+    replace: "    const failure = undefined as ProglogError | undefined;",
+    why: "after a full disk the core begins with entries that the log is still taking back (found here first)",
+  },
+  {
     name: "uncommitted-is-served",
     file: "src/replica/replica.ts",
     find: "    const { commitOffset } = this.#consensus;",

@@ -140,6 +140,11 @@ export class ReplicaCluster implements Target {
       if (replica === undefined) continue;
       const { role, term, commitIndex, lastIndex } = replica.status;
       const seen = this.#lastSeen.get(machine);
+      if (machine.beganAnew) {
+        // As after a crash: it may forget a term that it has told nobody of.
+        machine.beganAnew = false;
+        this.watch.restarted(replicaId, { ...FORGOTTEN, commit: seen?.commitIndex ?? 0 });
+      }
       const isSame = seen?.role === role && seen.term === term && seen.commitIndex === commitIndex;
       if (isSame && seen.replicaId === replicaId) continue;
       this.#lastSeen.set(machine, { replicaId, role, term, commitIndex });

@@ -1,4 +1,5 @@
-import { below, chance, type Configuration, type Random } from "../../src/base/index.ts";
+import { below, chance, silentObserver } from "../../src/base/index.ts";
+import type { Configuration, Random } from "../../src/base/index.ts";
 import { Log } from "../../src/log/index.ts";
 import {
   type PeerMessage,
@@ -36,6 +37,8 @@ export class Machine {
   log: Log | undefined;
   /** It has been damaged, or lost its disk: counted against the atlas for the rest of the run. */
   wasSpoiled = false;
+  /** Its disk was full and its log took back what was not durable: its core began anew, in the same life. */
+  beganAnew = false;
   readonly durableEnd: DurableEnd = new DurableEnd(DIRECTORY);
   readonly process: Process;
   readonly #around: Surroundings;
@@ -130,6 +133,12 @@ export class Machine {
       clock,
       timing: this.#around.timing,
       random: this.#random,
+      observer: {
+        ...silentObserver,
+        log: (_level, event) => {
+          if (event === "replica.append-failed") this.beganAnew = true;
+        },
+      },
       schedule: (task) => void clock.after(0, task),
       peers: {
         send: (message) => {

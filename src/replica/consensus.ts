@@ -283,8 +283,7 @@ export class Consensus {
     if (configurationIndex > 0 || membersOf(known).length > 0 || this.damaged) return;
     this.#isStopped = true;
     await writeBeginning(this.#log, this.#hard, configuration);
-    await this.#renew();
-    if (this.#isClosed) return;
+    if (!(await this.#renew())) return;
     this.#configured();
     this.#handler?.committed();
     if (this.isAlone) this.campaign();
@@ -451,17 +450,22 @@ export class Consensus {
    * restart, of which it knows how to recover. A leader thereby steps down.
    */
   async #restart(error: ProglogError): Promise<void> {
-    await this.#renew();
-    if (!this.#isClosed) this.#handler?.tookBack(error);
+    if (await this.#renew()) this.#handler?.tookBack(error);
   }
 
-  /** Another core, which begins with what is durable. */
-  async #renew(): Promise<void> {
+  /** Another core, which begins with what is durable; false when this was closed, or the log is dead. */
+  async #renew(): Promise<boolean> {
     this.#persister.restart();
     this.#applier.restart();
+    const failure = await this.#persister.settled();
     await this.#hard.idle();
     await this.#trimmer.idle();
-    if (this.#isClosed) return;
+    if (this.#isClosed) return false;
+    if (failure !== undefined) {
+      this.#isStopped = false;
+      this.fail(failure);
+      return false;
+    }
     const { lastIndex, nextOffset } = this.#log;
     if (this.isAlone) this.#commit(lastIndex, nextOffset);
     const end = visibleEnd(this.#log, this.#hard.wanted.damaged, this.#commitIndex);
@@ -473,6 +477,7 @@ export class Consensus {
     this.#core = this.#newCore();
     this.#isStopped = false;
     this.wake();
+    return true;
   }
 
   #newCore(): Raft {

@@ -39,6 +39,8 @@ export class Persister {
   /** Tasks handed to the log, in order; one is told only after those before it. */
   #syncing: Syncing[] = [];
   #alone = false;
+  /** The last task that ran alone. */
+  #ranAlone: Promise<void> = Promise.resolve();
   /** Raised when all tasks are thrown away: what their syncs say later is nobody's business. */
   #life = 0;
   /** Where the log's last term begins, as far as this has seen. */
@@ -77,6 +79,22 @@ export class Persister {
     this.#lastRunFrom = this.#log.lastIndex + 1;
   }
 
+  /**
+   * After a restart: when the log is what it will be, because nothing that was begun before changes it any
+   * more. A log that refuses an entry may still be taking back those before it. Resolves with the failure
+   * of a log that is dead.
+   */
+  async settled(): Promise<ProglogError | undefined> {
+    await this.#ranAlone;
+    try {
+      await this.#log.sync();
+    } catch (caught) {
+      const error = ProglogError.from(caught);
+      if (error.code !== "RESOURCE_EXHAUSTED") return error;
+    }
+    return undefined;
+  }
+
   #pump(): void {
     while (!this.#alone) {
       const task = this.#waiting[0];
@@ -84,7 +102,7 @@ export class Persister {
       const needsAlone = this.#changesVote(task) || task.snapshot !== undefined || this.#cuts(task);
       if (needsAlone && this.#syncing.length > 0) return;
       this.#waiting.shift();
-      if (needsAlone) void this.#runAlone(task);
+      if (needsAlone) this.#ranAlone = this.#runAlone(task);
       else this.#appendAndSync(task);
     }
   }

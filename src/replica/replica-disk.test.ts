@@ -212,10 +212,16 @@ test("many appends of all kinds at once: each answer is where the record is", as
   });
 });
 
-/** A disk that takes no more bytes while `full` is set. */
-function limitedDisk(): { readonly disk: Disk; full: boolean } {
+/** A disk that takes no more bytes while `full` is set, and whose next cut of a file can be held up. */
+function limitedDisk(): {
+  readonly disk: Disk;
+  full: boolean;
+  holdCut(): Promise<() => void>;
+} {
+  let begun: ((goOn: () => void) => void) | undefined;
   const limited = {
     full: false,
+    holdCut: () => new Promise<() => void>((resolve) => (begun = resolve)),
     disk: {
       ...realDisk,
       open: async (path: string, mode: Parameters<Disk["open"]>[1]) => {
@@ -225,6 +231,13 @@ function limitedDisk(): { readonly disk: Disk; full: boolean } {
           limited.full
             ? Promise.reject(Object.assign(new Error("ENOSPC: write"), { code: "ENOSPC" }))
             : write(bytes, position);
+        const truncate = file.truncate.bind(file);
+        file.truncate = async (bytes) => {
+          const tell = begun;
+          begun = undefined;
+          if (tell !== undefined) await new Promise<void>((goOn) => tell(goOn));
+          await truncate(bytes);
+        };
         return file;
       },
     },
@@ -264,6 +277,29 @@ test("a full disk: refused as not appended, nothing of it is ever read, and then
       await readAll(server),
       [0, 1, 2].map((i) => first?.replace("/0", `/${i}`)),
     );
+  });
+});
+
+test("what comes while a group that did not fit is taken back makes nothing of it true", async () => {
+  await withDirectory(async (directory) => {
+    const limited = limitedDisk();
+    await using server = await open(directory, { disk: limited.disk });
+    await server.replica.append({ value: bytesOf("first") });
+    limited.full = true;
+    const cutting = limited.holdCut();
+    const refused = assert.rejects(server.replica.append({ value: bytesOf("did not fit") }), {
+      code: "RESOURCE_EXHAUSTED",
+      notAppended: true,
+    });
+    const goOn = await cutting;
+    const meanwhile = server.replica.append({ value: bytesOf("came meanwhile") });
+    // Long enough for whoever does not wait until the log is what it will be.
+    for (let turn = 0; turn < 10; turn++) await new Promise(setImmediate);
+    limited.full = false;
+    goOn();
+    await refused;
+    assert.equal((await meanwhile).baseOffset, 1);
+    assert.deepEqual(await readAll(server), ["first", "came meanwhile"]);
   });
 });
 

@@ -98,6 +98,7 @@ export class FakeLog implements ReplicaLog {
   sync(): Promise<void> {
     this.syncCount += 1;
     if (this.#failure !== undefined) return Promise.reject(this.#failure);
+    if (this.#durable === this.entries.length) return Promise.resolve();
     if (this.automatic) {
       this.#durable = this.entries.length;
       return Promise.resolve();
