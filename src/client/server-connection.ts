@@ -90,11 +90,15 @@ export class ServerConnection {
 
   /** Calls over a connection that is there go on to their end; an attempt would hold up the process's. */
   #end(): void {
+    const isThere = this.#subchannel.getConnectivityState() === connectivityState.READY;
+    this.#leave();
+    if (!isThere) this.#abort.abort();
+  }
+
+  #leave(): void {
     clearTimeout(this.#overdue);
     this.#subchannel.removeConnectivityStateListener(this.#onState);
-    const isThere = this.#subchannel.getConnectivityState() === connectivityState.READY;
     this.#subchannel.unref();
-    if (!isThere) this.#abort.abort();
   }
 
   #limit(): void {
@@ -126,8 +130,13 @@ export class ServerConnection {
     if (state === connectivityState.TRANSIENT_FAILURE) {
       this.#problem = errorMessage ?? "the connection failed";
     }
-    if (state === connectivityState.IDLE) subchannel.startConnecting();
-    if (before === connectivityState.READY) this.#events.lost(this);
+    if (before === connectivityState.READY) {
+      // Calls may go on over what was there: ending an attempt, by the same signal, would end them too.
+      this.#leave();
+      this.#subchannel = this.#create();
+      this.#begin();
+      this.#events.lost(this);
+    } else if (state === connectivityState.IDLE) subchannel.startConnecting();
     this.#events.changed(this);
   };
 }

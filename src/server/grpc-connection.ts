@@ -35,7 +35,8 @@ export class GrpcConnection {
   readonly caller: Caller | undefined;
   #session: Http2Session | undefined;
   #calls = 0;
-  #openCalls = 0;
+  /** That have to be answered before a good-bye. */
+  #awaited = 0;
   #isDismissed = false;
   #resets = 0;
   #waste = 0;
@@ -62,18 +63,25 @@ export class GrpcConnection {
     this.#session = session;
   }
 
-  begin(): void {
+  /**
+   * A call begins, of which nobody could know what became if it were cut, or not. True when the good-bye
+   * waits for its end; one that begins after the dismissal is refused, and needs no waiting.
+   */
+  begin(isUnrepeatable: boolean): boolean {
     this.#calls += 1;
-    this.#openCalls += 1;
+    const isAwaited = isUnrepeatable && !this.#isDismissed;
+    if (isAwaited) this.#awaited += 1;
+    return isAwaited;
   }
 
   /**
-   * Says good-bye (GOAWAY) as soon as no call runs on it. Not before: Node's client refuses to send a sign
-   * of life once it was said, grpc-js takes that for a lost connection, and drops the calls on it.
+   * Says good-bye (GOAWAY) as soon as no call runs on it that may not be cut. Not before: Node's client
+   * refuses to send a sign of life once it was said, grpc-js takes that for a lost connection, and drops
+   * the calls on it.
    */
   dismiss(): void {
     this.#isDismissed = true;
-    if (this.#openCalls > 0) return;
+    if (this.#awaited > 0) return;
     if (this.#session === undefined) this.socket.destroy();
     else this.#session.close();
   }
@@ -85,10 +93,12 @@ export class GrpcConnection {
     this.held += held;
   }
 
-  /** True when calls were broken off once too often. */
-  end(stream: ServerHttp2Stream): boolean {
-    this.#openCalls -= 1;
-    if (this.#isDismissed) this.dismiss();
+  /** With what `begin` said of it. True when calls were broken off once too often. */
+  end(stream: ServerHttp2Stream, isAwaited: boolean): boolean {
+    if (isAwaited) {
+      this.#awaited -= 1;
+      if (this.#isDismissed) this.dismiss();
+    }
     if (stream.rstCode === 0) return false;
     this.#resets += 1;
     return this.#resets > limits.resetsBurstMax;

@@ -3,6 +3,7 @@ import type { Http2Server, Http2Session, IncomingHttpHeaders, ServerHttp2Stream 
 import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import type { Server } from "@grpc/grpc-js";
+import { CLUSTER_METHODS, LOG_METHODS } from "../api/index.ts";
 import { limits, silentObserver, systemClock } from "../base/index.ts";
 import type { Clock, Observer } from "../base/index.ts";
 import type { Caller, Gate } from "./gate.ts";
@@ -104,7 +105,7 @@ export class GrpcConnections {
     }
   }
 
-  /** Lets every connection end once its calls are answered; resolves when all of them are closed. */
+  /** Lets every connection end once what changes something is answered; resolves when all of them are closed. */
   async dismiss(): Promise<void> {
     const connections = [...this.#connections];
     const closed = connections.map(({ socket }) => new Promise((end) => socket.once("close", end)));
@@ -151,15 +152,16 @@ export class GrpcConnections {
     const isOver = stream.destroyed || stream.closed;
     if (connection === undefined) return !isOver;
     this.#streams += 1;
-    connection.begin();
-    const requests = new RequestMeter(headers[":path"] ?? "");
+    const path = headers[":path"] ?? "";
+    const isAwaited = connection.begin(UNREPEATABLE.has(path));
+    const requests = new RequestMeter(path);
     if (isOver) {
-      this.#end(connection, stream, requests);
+      this.#end(connection, stream, requests, isAwaited);
       return false;
     }
     stream.on("data", (chunk: Buffer) => this.#received(connection, requests, chunk));
     // It happens once, and `once` would make two functions more for every call.
-    stream.on("close", () => this.#end(connection, stream, requests));
+    stream.on("close", () => this.#end(connection, stream, requests, isAwaited));
     if (this.#streams <= limits.callsMax) return true;
     // The one refusal of HTTP/2 that says that nothing was done: such a call may be repeated.
     stream.close(constants.NGHTTP2_REFUSED_STREAM);
@@ -184,13 +186,19 @@ export class GrpcConnections {
     if (most !== undefined) this.#refuse(most, "it begins more requests than it ends");
   }
 
-  #end(connection: GrpcConnection, stream: ServerHttp2Stream, requests: RequestMeter): void {
+  #end(
+    connection: GrpcConnection,
+    stream: ServerHttp2Stream,
+    requests: RequestMeter,
+    isAwaited: boolean,
+  ): void {
     this.#streams -= 1;
     if (!connection.isLetGo) {
       connection.held -= requests.held;
       this.#held -= requests.held;
     }
-    if (connection.end(stream)) this.#refuse(connection, "too many calls that were broken off");
+    if (connection.end(stream, isAwaited))
+      this.#refuse(connection, "too many calls that were broken off");
   }
 
   #check(): void {
@@ -226,6 +234,16 @@ type StreamListener = (
   headers: IncomingHttpHeaders,
   ...rest: unknown[]
 ) => void;
+
+/** Calls that change something: of one that was cut nobody knows whether it did. */
+const UNREPEATABLE: ReadonlySet<string> = new Set([
+  ...[LOG_METHODS.Produce, LOG_METHODS.ProduceStream, LOG_METHODS.ProduceBatches].map(pathOf),
+  ...[LOG_METHODS.CreateProducer, ...Object.values(CLUSTER_METHODS)].map(pathOf),
+]);
+
+function pathOf({ path }: { readonly path: string }): string {
+  return path;
+}
 
 function ignore(): void {
   // Whoever uses the stream hears of it too.

@@ -241,6 +241,14 @@ test("while what was asked is not answered, a draining server gives signs of lif
   while (!over.signal.aborted && socket.bytesRead < read) await new Promise(setImmediate);
   const refused = client.unary("Produce", produceRequest("y"));
   await assert.rejects(refused, { code: "UNAVAILABLE", notAppended: true });
+  const watched = client.grpc.makeServerStreamRequest(
+    "/grpc.health.v1.Health/Watch",
+    asItIs,
+    asItIs,
+    Buffer.alloc(0),
+  );
+  const told = await collect(watched);
+  assert.deepEqual([told.messages, told.error], [[NOT_SERVING], undefined]);
   log.commit();
   assert.equal(api.decodeProduceResponse(await produced).baseOffset, 0);
   await drained;

@@ -18,6 +18,8 @@ export class Health {
   readonly #watchers = new Set<WatchCall>();
   readonly #serving = new Map<string, boolean>();
 
+  #isClosed = false;
+
   /** `names` are all that can be asked for. */
   constructor(serving: boolean, names: readonly string[] = SERVICES) {
     this.#library = new HealthImplementation();
@@ -35,6 +37,7 @@ export class Health {
 
   /** Ends all watches. */
   close(): void {
+    this.#isClosed = true;
     for (const call of this.#watchers) call.end();
     this.#watchers.clear();
   }
@@ -54,9 +57,13 @@ export class Health {
   #watch(call: WatchCall): void {
     // It is asked by anybody, and kept for as long as he likes: a name that is none is not kept.
     if (!this.#serving.has(call.request.service)) call.request = UNKNOWN;
+    this.#tell(call);
+    if (this.#isClosed) {
+      call.end();
+      return;
+    }
     this.#watchers.add(call);
     call.on("cancelled", () => this.#watchers.delete(call));
-    this.#tell(call);
   }
 
   #tell(call: WatchCall): void {
