@@ -16,7 +16,8 @@ const NETWORK = "proglog-test";
 const NAMES = ["log-0", "log-1", "log-2"];
 /** Compose's and the chart's grace is longer. */
 const STOP_SECONDS = 40;
-const PATIENCE_MS = 60_000;
+/** Names of containers that have come and gone are looked up for long. */
+const PATIENCE_MS = 180_000;
 
 describe("the image", needsContainers, () => {
   let containers: Containers;
