@@ -316,8 +316,6 @@ export const policyLinesMax = 10_000;
 export const policyDecisionsMax = 10_000;
 /** After SIGTERM, until calls that still run are cut. */
 export const drainTimeoutMs = 10_000;
-/** A program whose work is done is ended after this time, if something that nobody can call off keeps it. */
-export const exitDelayMs = 2_000;
 /** One fact of a log line: a stack is told, a message of a client is not told whole. */
 export const logFieldCharsMax = 4_096;
 /** Log lines that nobody has taken yet; beyond it lines are dropped and counted. */

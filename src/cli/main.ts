@@ -8,15 +8,12 @@
  *
  * Invariants: data goes to standard output and everything else to standard error; exit codes are
  * those of `exit-codes.ts`; the first Ctrl-C or SIGTERM ends in order, the second at once; the process
- * ends by itself when its work is done, because nothing was left open but what cannot be called off.
+ * ends by itself when its work is done, because nothing was left open.
  *
  * Left out on purpose: decisions. What a command does, the client, the agent or the log can do
  * without it.
  */
-import { limits } from "../base/index.ts";
 import { processHost } from "./host.ts";
 import { main } from "./program.ts";
 
 process.exitCode = await main(process.argv.slice(2), processHost);
-// The lookup of a name, of a server that is gone, may take its resolver most of a minute.
-setTimeout(() => process.exit(), limits.exitDelayMs).unref();
