@@ -19,6 +19,7 @@ export const proof: Proof = {
   name: "gossip-false-failures",
   title: `${MEMBERS} members, each seed ${MINUTES} simulated minutes: how often the living are taken for dead`,
   parts: TROUBLES.length * SEEDS,
+  isInProcess: true,
   run(part) {
     const at = part % TROUBLES.length;
     const [name, trouble] = TROUBLES[at] ?? assert.fail();

@@ -10,6 +10,7 @@ export const proof: Proof = {
   name: "gossip-fuzz",
   title: "Packets and streams of real Serf agents, changed at random, read by our codec",
   parts: PARTS,
+  isInProcess: true,
   run: (part): Promise<Figures> => {
     const tally = fuzzFrames(serfFrames(), FRAMES_PER_PART, seededRandom(1_000 + part));
     return Promise.resolve({ ...tally });

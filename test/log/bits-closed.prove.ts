@@ -11,6 +11,7 @@ export const proof: Proof = {
   name: "bits-closed",
   title: "each bit of a 64 KiB segment that was closed in order, and of its `.index`, flipped",
   parts: PARTS,
+  isInProcess: true,
   async run(part) {
     const from = await image(BYTES, "closed");
     let flips = 0;

@@ -11,6 +11,7 @@ export const proof: Proof = {
   name: "bits-killed",
   title: "each bit of a 64 KiB segment whose process was killed, flipped",
   parts: PARTS,
+  isInProcess: true,
   async run(part) {
     const from = await image(BYTES, "killed");
     const bits = from.disk.medium.bytes(`${SEGMENT}.log`).length * 8;

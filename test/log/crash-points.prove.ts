@@ -10,6 +10,7 @@ export const proof: Proof = {
   title:
     "a scripted run of the engine (append, roll, truncate, retention) killed or cut off at each of its disk calls, in each of seven ways",
   parts: PARTS,
+  isInProcess: true,
   async run(part) {
     const calls = (await run(1, () => undefined)).disk.callCount;
     let crashes = 0;

@@ -11,6 +11,7 @@ export const proof: Proof = {
   name: "model",
   title: "random programs of the engine on a faulty disk, beside a model of it",
   parts: PARTS,
+  isInProcess: true,
   async run(part) {
     const all: Happened = { ...nothingHappened };
     for (let i = 0; i < PROGRAMS; i++) {

@@ -1,9 +1,9 @@
 /**
  * The deep figures, by hand: `npm run prove`. Each proof runs in parts, each in a process of its own,
- * and every part that ran well is kept in `.prove/`, so that a run that was ended goes on where it was
- * on the same commit.
+ * and every part that ran well is kept in `docs/proof/`, so that a run that was ended goes on where it
+ * was, here or elsewhere, as long as the code that the proof runs is the same.
  *
- *     npm run prove                     everything that this commit does not have yet
+ *     npm run prove                     everything that this code does not have yet
  *     npm run prove -- bits kills       only proofs whose name contains one of these
  *     npm run prove -- --list           names them, and how far each is
  *     npm run prove -- --minutes 30     begins no part after so long
@@ -16,9 +16,10 @@
 import { execFileSync, fork } from "node:child_process";
 import { readdirSync, writeFileSync } from "node:fs";
 import { availableParallelism } from "node:os";
-import { dirname, join } from "node:path";
+import { dirname, join, relative, sep } from "node:path";
 import { pathToFileURL } from "node:url";
 import { parseArgs } from "node:util";
+import { nameCode, readAllSources } from "./code.ts";
 import type { Figures, Proof } from "./proof.ts";
 import { writeProofs } from "./page.ts";
 import { Results } from "./results.ts";
@@ -30,6 +31,7 @@ const PART_MS_MAX = 30 * 60_000;
 interface Found {
   readonly file: string;
   readonly proof: Proof;
+  readonly code: string;
 }
 
 async function findProofs(): Promise<Found[]> {
@@ -38,10 +40,12 @@ async function findProofs(): Promise<Found[]> {
       .filter((name) => name.endsWith(".prove.ts"))
       .map((name) => join(ROOT, folder, name)),
   ).sort();
+  const sources = readAllSources();
   const found: Found[] = [];
   for (const file of files) {
     const { proof } = (await import(pathToFileURL(file).href)) as { readonly proof: Proof };
-    found.push({ file, proof });
+    const path = relative(ROOT, file).split(sep).join("/");
+    found.push({ file, proof, code: nameCode(path, proof.isInProcess ?? false, sources) });
   }
   return found;
 }
@@ -84,10 +88,10 @@ interface Run {
 
 /** Answers how many parts failed. */
 async function runProofs(found: readonly Found[], run: Run): Promise<number> {
-  const waiting = found.flatMap(({ file, proof }) => {
-    const { parts } = run.results.of(proof.name);
+  const waiting = found.flatMap(({ file, proof, code }) => {
+    const { parts } = run.results.of(proof.name, code);
     const missing = Array.from({ length: proof.parts }, (_, part) => part);
-    return missing.filter((part) => !(part in parts)).map((part) => ({ file, proof, part }));
+    return missing.filter((part) => !(part in parts)).map((part) => ({ file, proof, code, part }));
   });
   const started = performance.now();
   let failed = 0;
@@ -95,13 +99,13 @@ async function runProofs(found: readonly Found[], run: Run): Promise<number> {
     while (performance.now() - started < run.msMax) {
       const next = waiting.shift();
       if (next === undefined) return;
-      const { file, proof, part } = next;
+      const { file, proof, code, part } = next;
       const begun = performance.now();
       const label = `${proof.name} ${part + 1}/${proof.parts}`;
       try {
         const figures = await runPart(file, part);
         const seconds = Math.round((performance.now() - begun) / 100) / 10;
-        run.results.add(proof.name, part, figures, seconds);
+        run.results.add(proof.name, code, { part, figures, seconds });
         process.stdout.write(`${label}: ${proof.summary([figures])} (${seconds} s)\n`);
       } catch (error) {
         failed++;
@@ -114,8 +118,8 @@ async function runProofs(found: readonly Found[], run: Run): Promise<number> {
 }
 
 function printState(found: readonly Found[], results: Results): void {
-  for (const { proof } of found) {
-    const { parts } = results.of(proof.name);
+  for (const { proof, code } of found) {
+    const { parts } = results.of(proof.name, code);
     const done = Object.values(parts);
     const what = done.length === 0 ? proof.title : proof.summary(done);
     process.stdout.write(`${proof.name}: ${done.length} of ${proof.parts} parts; ${what}\n`);
@@ -134,7 +138,7 @@ async function main(): Promise<number> {
     },
   });
   const commit = commitHere();
-  const results = new Results(join(ROOT, ".prove"), commit);
+  const results = new Results(join(ROOT, "docs", "proof"), commit);
   const all = await findProofs();
   const isChosen = ({ proof }: Found): boolean =>
     positionals.length === 0 || positionals.some((part) => proof.name.includes(part));
@@ -143,7 +147,10 @@ async function main(): Promise<number> {
   const run = { results, workers: Number(values.workers), msMax: Number(values.minutes) * 60_000 };
   const failed = values.list ? 0 : await runProofs(found, run);
   printState(found, results);
-  const known = found.map(({ proof }) => ({ proof, result: results.of(proof.name) }));
+  const known = found.map(({ proof, code }) => ({
+    proof,
+    result: results.of(proof.name, code),
+  }));
   if (values.json !== undefined) {
     const rows = known.map(({ proof: { name, title, parts }, result }) => ({
       name,

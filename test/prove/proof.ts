@@ -11,6 +11,11 @@ export interface Proof {
   readonly title: string;
   /** It is run in so many parts, each alone, in any order: that is what can be resumed. */
   readonly parts: number;
+  /**
+   * It starts no process, so that what it imports is all that it runs: a change elsewhere does not make
+   * its figures old. Without it, every change of `src/` does.
+   */
+  readonly isInProcess?: true;
   /** Throws at the first violation. Parts must differ, by their number alone. */
   run(part: number): Promise<Figures>;
   /** What was found, as a sentence, from the figures of all parts. */

@@ -2,8 +2,11 @@ import { mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Figures } from "./proof.ts";
 
-/** What is known of one proof: which of its parts ran well, and on which commit. */
+/** What is known of one proof: which of its parts ran well, and on which code. */
 export interface Result {
+  /** Names the code that it ran (`nameCode`). */
+  readonly code: string;
+  /** Where the last part ran. Others may have run on commits before, of the same code. */
   readonly commit: string;
   readonly date: string;
   readonly seconds: number;
@@ -11,8 +14,9 @@ export interface Result {
 }
 
 /**
- * The results, a JSON file for each proof. A part that was run on another commit is no result any
- * more.
+ * The results, a JSON file for each proof, a line for each part. They belong to the repository: a proof
+ * of many hours goes on where somebody else ended, as long as the code that it runs is the same. A part
+ * that was run on other code is no result any more.
  */
 export class Results {
   readonly #folder: string;
@@ -24,32 +28,47 @@ export class Results {
     mkdirSync(folder, { recursive: true });
   }
 
-  of(name: string): Result {
-    const nothing = { commit: this.#commit, date: "", seconds: 0, parts: {} };
+  /** What is known of a proof whose code has this name. */
+  of(name: string, code: string): Result {
     let text: string;
     try {
       text = readFileSync(this.#path(name), "utf8");
-    } catch {
-      return nothing;
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
+      return this.#nothing(code);
     }
     const result = JSON.parse(text) as Result;
-    return result.commit === this.#commit ? result : nothing;
+    return result.code === code ? result : this.#nothing(code);
   }
 
-  add(name: string, part: number, figures: Figures, seconds: number): void {
-    const before = this.of(name);
+  add(name: string, code: string, done: { part: number; figures: Figures; seconds: number }): void {
+    const before = this.of(name, code);
     const result: Result = {
+      code,
       commit: this.#commit,
       date: new Date().toISOString().slice(0, 10),
-      seconds: before.seconds + seconds,
-      parts: { ...before.parts, [part]: figures },
+      seconds: Math.round((before.seconds + done.seconds) * 10) / 10,
+      parts: { ...before.parts, [done.part]: done.figures },
     };
     const path = this.#path(name);
-    writeFileSync(`${path}.tmp`, JSON.stringify(result, null, 1));
+    writeFileSync(`${path}.tmp`, format(result));
     renameSync(`${path}.tmp`, path);
   }
 
-  #path(name: string): string {
-    return join(this.#folder, `${name}.json`);
+  #nothing(code: string): Result {
+    return { code, commit: this.#commit, date: "", seconds: 0, parts: {} };
   }
+
+  #path(name: string): string {
+    return join(this.#folder, `${name.replaceAll(/[^a-z0-9]+/g, "-")}.json`);
+  }
+}
+
+/** A line for each part, so that a change shows which parts are new. */
+function format({ parts, ...head }: Result): string {
+  const lines = Object.entries(parts).map(
+    ([part, figures]) => `    "${part}": ${JSON.stringify(figures)}`,
+  );
+  const top = JSON.stringify(head, null, 2).slice(0, -2);
+  return `${top},\n  "parts": {\n${lines.join(",\n")}\n  }\n}\n`;
 }

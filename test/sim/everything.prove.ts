@@ -10,6 +10,7 @@ export const proof: Proof = {
   name: "everything",
   title: `${PARTS * SEEDS} seeds with everything on: 3 and 5 servers, ${MINUTES} simulated minutes of bootstrap, members let in and removed, appends handed on, reads at any server, all faults`,
   parts: PARTS,
+  isInProcess: true,
   run: async (part): Promise<Figures> => {
     const startedCpu = process.cpuUsage();
     const figures = { runs: 0, simulatedMs: 0, events: 0, appends: 0, acknowledged: 0, leaders: 0 };
