@@ -105,6 +105,10 @@ export class Fleet implements Target {
     return this.#hosts.map(({ number }) => number);
   }
 
+  hosts(): readonly Host[] {
+    return this.#hosts;
+  }
+
   host(number: number): Host {
     return this.#hosts[number - 1] as Host;
   }

@@ -64,16 +64,21 @@ export async function killLeaders(
     over.abort();
     await Promise.all(writing);
   }
-  await cluster.untilEven();
-  for (const at of addresses.keys()) {
-    await using client = cluster.only(at);
-    await journal.compare(client, "all");
-  }
-  await endAlike(cluster);
+  await endAsPromised(cluster, journal);
   const { acknowledged, unanswered, refused } = journal;
   const gapsMs = gaps.map(({ ownMs }) => ownMs).sort((a, b) => a - b);
   const gapsOfAllMs = gaps.map(({ allMs }) => allMs).sort((a, b) => a - b);
   return { acknowledged, unanswered, refused, gapsMs, gapsOfAllMs };
+}
+
+/** Every server comes to hold what was acknowledged, where it was promised; then all end alike. */
+export async function endAsPromised(cluster: ClusterProcesses, journal: Journal): Promise<void> {
+  await cluster.untilEven();
+  for (const at of cluster.addresses.keys()) {
+    await using client = cluster.only(at);
+    await journal.compare(client, "all");
+  }
+  await endAlike(cluster);
 }
 
 /** Ends every server in order; then their files hold the same entries, each byte of them. */

@@ -5,7 +5,7 @@ import { Acks } from "./acks.ts";
 import { ClusterProcesses } from "./cluster.ts";
 import { clusterWriter } from "./cluster-writers.ts";
 import { Journal } from "./journal.ts";
-import { endAlike } from "./leader-kills.ts";
+import { endAsPromised } from "./leader-kills.ts";
 
 const WRITERS = 3;
 /** After leadership has moved, so many of each writer still belong to it. */
@@ -69,12 +69,7 @@ export async function transferLeaders(
     over.abort();
     await Promise.all(writing);
   }
-  await cluster.untilEven();
-  for (const at of addresses.keys()) {
-    await using client = cluster.only(at);
-    await journal.compare(client, "all");
-  }
-  await endAlike(cluster);
+  await endAsPromised(cluster, journal);
   const { acknowledged, unanswered, refused } = journal;
   for (const list of [byCommandMs, bySignalMs]) list.sort((a, b) => a - b);
   return { acknowledged, unanswered, refused, byCommandMs, bySignalMs };
