@@ -17,6 +17,7 @@ import { MemoryCommitLog } from "../../test/support/memory-commit-log.ts";
 import * as api from "../api/index.ts";
 import { encodeBatch, limits, silentObserver } from "../base/index.ts";
 import type { Observer } from "../base/index.ts";
+import type { ClusterControl } from "./cluster-service.ts";
 
 const asItIs = (of: Buffer): Buffer => of;
 
@@ -222,6 +223,21 @@ test("draining answers what runs, ends who follows, and then takes nothing", asy
   await drained;
 });
 
+const STATUS: api.ClusterStatus = {
+  ...{ clusterName: "proglog", clusterId: "c", answeredBy: "a", leader: "a", members: [] },
+  ...{ term: 1, commitIndex: 1, lastIndex: 1, lowest: 0, next: 0, damaged: false },
+  retention: { retentionBytes: 0, retentionMs: 0 },
+};
+const REQUESTS: { readonly [Name in api.ControlMethodName]: api.ControlMethods[Name]["request"] } =
+  {
+    GetStatus: {},
+    TransferLeadership: { to: "b" },
+    AddMember: { name: "b" },
+    RemoveMember: { name: "b", force: false },
+    SetRetention: { retentionBytes: 1, retentionMs: 1 },
+    DeleteBefore: { offset: 0 },
+  };
+
 /** RFC 9113, section 6.7. */
 const PING_FRAME_BYTES = 17;
 
@@ -251,6 +267,37 @@ test("while what was asked is not answered, a draining server gives signs of lif
   assert.deepEqual([told.messages, told.error], [[NOT_SERVING], undefined]);
   log.commit();
   assert.equal(api.decodeProduceResponse(await produced).baseOffset, 0);
+  await drained;
+});
+
+test("a draining server begins no change of its cluster, and still tells how it is", async () => {
+  const asked: string[] = [];
+  let moved: (() => void) | undefined;
+  const control = {
+    ask: async (name: string) => {
+      asked.push(name);
+      if (name === "GetStatus") return STATUS;
+      await new Promise<void>((resolve) => (moved = resolve));
+      return { leader: "b" };
+    },
+  } as unknown as ClusterControl;
+  await using server = await LogServer.start(new MemoryCommitLog(), { control });
+  const client = server.client();
+  const ask = (name: api.ControlMethodName): Promise<Buffer> =>
+    client.unary(name, api.CONTROL_CODECS[name].encodeRequest(REQUESTS[name] as never));
+  const before = ask("TransferLeadership");
+  while (moved === undefined) await new Promise(setImmediate);
+  const drained = server.grpc.drain(60_000);
+  for (const name of Object.keys(REQUESTS) as api.ControlMethodName[]) {
+    if (name === "GetStatus") continue;
+    await assert.rejects(ask(name), { code: "UNAVAILABLE", notAppended: true }, name);
+  }
+  const status = api.CONTROL_CODECS.GetStatus.decodeResponse(await ask("GetStatus"));
+  assert.equal(status.answeredBy, "a");
+  assert.deepEqual(asked, ["TransferLeadership", "GetStatus"]);
+  moved();
+  const told = api.CONTROL_CODECS.TransferLeadership.decodeResponse(await before);
+  assert.equal(told.leader, "b", "what had begun is answered");
   await drained;
 });
 

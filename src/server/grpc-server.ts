@@ -10,7 +10,7 @@ import {
 } from "../api/index.ts";
 import { limits, ProglogError, silentObserver } from "../base/index.ts";
 import type { CallObserver, Observer } from "../base/index.ts";
-import { clusterHandlers } from "./cluster-service.ts";
+import { ClusterService } from "./cluster-service.ts";
 import type { ClusterControl } from "./cluster-service.ts";
 import { coalescing } from "./coalescing-call.ts";
 import { Health, healthFileDescriptors } from "./health.ts";
@@ -49,6 +49,7 @@ export class GrpcServer implements AsyncDisposable {
   readonly #methods = new Set<string>();
   readonly #tails: Tails;
   readonly #service: LogService;
+  readonly #cluster: ClusterService | undefined;
   readonly #health = new Health(true);
   readonly #connections: GrpcConnections;
   #closing: Promise<void> | undefined;
@@ -78,9 +79,8 @@ export class GrpcServer implements AsyncDisposable {
     services.addService(LOG_METHODS, { ...this.#service.handlers() });
     if (options.control !== undefined) {
       const told = observer ?? silentObserver;
-      services.addService(CLUSTER_METHODS, {
-        ...clusterHandlers(options.control, options.tails.log, told),
-      });
+      this.#cluster = new ClusterService(options.control, options.tails.log, told);
+      services.addService(CLUSTER_METHODS, { ...this.#cluster.handlers() });
     }
     this.#health.addToServer(services);
     reflection().addToServer(services);
@@ -151,6 +151,7 @@ export class GrpcServer implements AsyncDisposable {
     this.#health.setServing(false);
     this.#health.close();
     this.#service.stop(goodbye);
+    this.#cluster?.stop(goodbye);
     this.#tails.close(goodbye);
     await new Promise<void>((resolve) => {
       const timer = setTimeout(() => {

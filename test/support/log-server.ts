@@ -13,8 +13,14 @@ import {
   encodeProduceRequest,
   fromServiceError,
   LOG_METHODS,
+  METHODS,
 } from "../../src/api/index.ts";
-import type { ConsumeRequest, LogMethodName, ProduceRequest } from "../../src/api/index.ts";
+import type {
+  ConsumeRequest,
+  ControlMethodName,
+  LogMethodName,
+  ProduceRequest,
+} from "../../src/api/index.ts";
 import type { ProglogError } from "../../src/base/index.ts";
 import { GrpcServer, Tails } from "../../src/server/index.ts";
 import type { CommitLog, GrpcServerOptions } from "../../src/server/index.ts";
@@ -118,8 +124,12 @@ export class LogClient {
     this.grpc.close();
   }
 
-  unary(name: LogMethodName, request: Buffer, options: CallOptions = {}): Promise<Buffer> {
-    const { path, requestSerialize, responseDeserialize } = LOG_METHODS[name];
+  unary(
+    name: LogMethodName | ControlMethodName,
+    request: Buffer,
+    options: CallOptions = {},
+  ): Promise<Buffer> {
+    const { path, requestSerialize, responseDeserialize } = METHODS[name];
     return new Promise((resolve, reject) => {
       this.grpc.makeUnaryRequest(
         path,
