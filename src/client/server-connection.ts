@@ -30,6 +30,7 @@ export class ServerConnection {
   readonly #events: ServerConnectionEvents;
   readonly #firstTimeoutMs: number;
   #timeoutMs: number;
+  /** Of the attempt that runs, or the next: a socket listens to its signal as long as either lives. */
   #abort = new AbortController();
   #subchannel: Subchannel;
   #problem: string | undefined;
@@ -45,8 +46,15 @@ export class ServerConnection {
     this.address = formatHostPort(where);
     this.#create = () => {
       this.#abort = new AbortController();
-      // The library hands the address to `net.connect` as it is.
-      const address = { host: where.host, port: where.port, signal: this.#abort.signal };
+      const signal = (): AbortSignal => this.#abort.signal;
+      // The library hands the address to `net.connect` as it is, which asks for the signal then.
+      const address = {
+        host: where.host,
+        port: where.port,
+        get signal() {
+          return signal();
+        },
+      };
       return helper.createSubchannel(address, { ...options, [SUBCHANNEL_OPTION]: subchannels++ });
     };
     this.#events = events;
@@ -129,6 +137,7 @@ export class ServerConnection {
     }
     if (state === connectivityState.TRANSIENT_FAILURE) {
       this.#problem = errorMessage ?? "the connection failed";
+      this.#abort = new AbortController();
     }
     if (before === connectivityState.READY) {
       // Calls may go on over what was there: ending an attempt, by the same signal, would end them too.

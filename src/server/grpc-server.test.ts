@@ -277,7 +277,7 @@ test("a draining server begins no change of its cluster, and still tells how it 
     ask: async (name: string) => {
       asked.push(name);
       if (name === "GetStatus") return STATUS;
-      await new Promise<void>((resolve) => (moved = resolve));
+      if (moved === undefined) await new Promise<void>((resolve) => (moved = resolve));
       return { leader: "b" };
     },
   } as unknown as ClusterControl;
