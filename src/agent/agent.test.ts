@@ -5,7 +5,9 @@ import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
+import { collect, LogClient, produceRequest } from "../../test/support/log-server.ts";
 import { startServer } from "../../test/support/server.ts";
+import { decodeGetServersResponse } from "../api/index.ts";
 import { ProglogError } from "../base/index.ts";
 import { connect } from "../client/index.ts";
 import { realDisk } from "../log/index.ts";
@@ -47,6 +49,37 @@ test("a server answers gRPC and HTTP on one port, and HTTP on another", async (t
     metrics,
     /^proglog_calls_total\{service="log.v1.Log",method="Produce",code="OK"\} 1$/m,
   );
+});
+
+test("a server that takes no appends any more names no leader, where nobody took over from it", async (t) => {
+  const agent = await startServer(t);
+  const client = new LogClient(agent.rpcAddress);
+  t.after(() => client.close());
+  const leaders = async (): Promise<number> => {
+    const answer = decodeGetServersResponse(await client.unary("GetServers", Buffer.alloc(0)));
+    return answer.servers.filter(({ isLeader }) => isLeader).length;
+  };
+  // A call that changes something and has begun keeps its connection until it is answered.
+  const call = client.bidirectional("Produce");
+  const ended = collect(call);
+  assert.equal(await leaders(), 1);
+  const closed = agent.close();
+  const refused = { code: "UNAVAILABLE", notAppended: true };
+  const isRefused = async (): Promise<boolean> => {
+    try {
+      await client.unary("CreateProducer", Buffer.alloc(0));
+      return false;
+    } catch (caught) {
+      const { code, notAppended } = ProglogError.from(caught);
+      assert.deepEqual({ code, notAppended }, refused);
+      return true;
+    }
+  };
+  while (!(await isRefused()));
+  assert.equal(await leaders(), 0);
+  call.end(produceRequest("too late"));
+  assert.equal((await ended).error?.notAppended, true);
+  await closed;
 });
 
 test("records, name and identity outlive the server, and a program may append without a wire", async () => {

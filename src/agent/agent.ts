@@ -139,7 +139,7 @@ async function start(config: AgentConfig, options: AgentOptions, parts: Parts): 
   const commitLog = observedLog ?? forwarding;
   const tails = new Tails(commitLog);
   const doors = new Doors(config, {
-    tails,
+    ...{ tails, name },
     control: cluster.control,
     security,
     peers: cluster.links.protocol,

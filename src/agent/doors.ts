@@ -12,6 +12,8 @@ import { isLoopback, parseAddress } from "./values.ts";
 
 export interface DoorsOptions extends Pick<HttpGatewayOptions, "readiness" | "metrics"> {
   readonly tails: Tails;
+  /** What this server is called. */
+  readonly name: string;
   readonly observer: Observer;
   /** Hears of every call; absent: nobody does. */
   readonly calls: CallObserver | undefined;
@@ -43,9 +45,9 @@ export class Doors {
     this.#host = parseAddress(config.bindAddr)?.host ?? "";
     this.#security = options.security;
     this.#peers = options.peers;
-    const { tails, observer, calls, control } = options;
+    const { tails, name, observer, calls, control } = options;
     const { gate } = options.security;
-    this.#grpc = new GrpcServer({ tails, observer, calls, gate, control });
+    this.#grpc = new GrpcServer({ tails, name, observer, calls, gate, control });
     this.#grpc.setServing(false);
     this.#gateway = createHttpGateway({
       ...options,

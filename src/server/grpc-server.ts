@@ -31,6 +31,8 @@ export interface GrpcServerOptions {
   readonly observer?: Observer;
   /** Hears of every call, also of those that an interceptor refuses. Absent: nobody does. */
   readonly calls?: CallObserver | undefined;
+  /** What this server is called among those that the log lists. */
+  readonly name?: string | undefined;
   /** What operators ask. Absent: there is no cluster to speak of, and its service is not there. */
   readonly control?: ClusterControl | undefined;
   /** Says who may do what. Absent: everybody may do everything. */
@@ -55,11 +57,11 @@ export class GrpcServer implements AsyncDisposable {
   #closing: Promise<void> | undefined;
 
   constructor(options: GrpcServerOptions) {
-    const { gate, observer, requestsHeldBytesMax } = options;
+    const { gate, observer, requestsHeldBytesMax, name = "" } = options;
     this.#tails = options.tails;
     this.#connections = new GrpcConnections({ gate, observer, requestsHeldBytesMax });
     const subjectAt = (peer: string): string => this.#connections.callerAt(peer)?.subject ?? "";
-    this.#service = new LogService(options.tails, observer ?? silentObserver, subjectAt);
+    this.#service = new LogService(options.tails, observer ?? silentObserver, subjectAt, name);
     this.#server = new Server({
       "grpc.max_receive_message_length": limits.grpcMessageBytesMax,
       "grpc.max_concurrent_streams": limits.connectionStreamsMax,

@@ -51,13 +51,16 @@ export class LogService {
   readonly #tails: Tails;
   readonly #statusOf: StatusOf;
   readonly #subjectAt: SubjectAt;
+  readonly #name: string;
   readonly #inFlight = new InFlightBytes();
   readonly #produceStreams = new Set<ProduceStream>();
   #stopped: ProglogError | undefined;
 
-  constructor(tails: Tails, observer: Observer, subjectAt: SubjectAt) {
+  /** `name`: of this server among those that the log lists. */
+  constructor(tails: Tails, observer: Observer, subjectAt: SubjectAt, name: string) {
     this.#tails = tails;
     this.#subjectAt = subjectAt;
+    this.#name = name;
     this.#statusOf = statusWith(observer);
   }
 
@@ -149,8 +152,14 @@ export class LogService {
     });
   }
 
+  /** Who takes no appends any more is not named as the one to send them to, even where nobody took over. */
   #getServers(bytes: Buffer): Buffer {
     decodeGetServersRequest(bytes);
-    return encodeGetServersResponse(this.#tails.log.servers());
+    const listed = this.#tails.log.servers();
+    if (this.#stopped === undefined) return encodeGetServersResponse(listed);
+    const servers = listed.servers.map((server) =>
+      server.id === this.#name ? { ...server, isLeader: false } : server,
+    );
+    return encodeGetServersResponse({ ...listed, servers });
   }
 }
