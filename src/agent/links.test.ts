@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { silentObserver } from "../base/index.ts";
+import { limits, silentObserver } from "../base/index.ts";
 import type { DataDirectory } from "../log/index.ts";
 import type { PeerMessage, Replica } from "../replica/index.ts";
-import { Mux } from "../transport/index.ts";
+import { dialPlain, Mux } from "../transport/index.ts";
 import { ManualClock, PeerServer, until } from "../transport/testing/peer-server.ts";
 import { Links } from "./links.ts";
 import { PeerAddresses } from "./peer-addresses.ts";
@@ -123,4 +123,54 @@ test("who was away and says hello is dialled at once, however long he was not to
   await other.listen();
   other.links.connect([{ name: "c", replicaId: 3 }]);
   await until(() => links.links.isOpen(1));
+});
+
+test("two who take each other's connections and cut them dial each other with a pause", async (t) => {
+  const clock = new ManualClock();
+  const ports = new Map<string, number>();
+  const pair = [
+    { name: "a", replicaId: 1 },
+    { name: "b", replicaId: 2 },
+  ];
+  let dials = 0;
+  const start = async (own: { readonly name: string; readonly replicaId: number }) => {
+    const links = new Links({
+      directory: {
+        meta: { clusterName: "proglog", clusterId: CLUSTER_X, ...own },
+      } as unknown as DataDirectory,
+      log: "default",
+      security: { context: undefined } as unknown as Security,
+      addresses: {
+        addressOf: ({ name }: { readonly name: string }) => {
+          return { host: "127.0.0.1", port: ports.get(name) ?? 0 };
+        },
+      } as unknown as PeerAddresses,
+      observer: silentObserver,
+      onFailure: (error) => assert.fail(error),
+      ports: {
+        clock,
+        dial: async (address, options) => {
+          dials += 1;
+          const socket = await dialPlain(address, options);
+          // What is said there is that the other end lets us in.
+          socket.once("data", () => setImmediate(() => socket.destroy()));
+          return socket;
+        },
+      },
+    });
+    const mux = await Mux.listen({ host: "127.0.0.1", port: 0, protocols: [links.protocol] });
+    ports.set(own.name, mux.address.port);
+    t.after(() => Promise.all([mux.close(), links.close()]));
+    return links;
+  };
+  const [a, b] = (await Promise.all(pair.map(start))) as [Links, Links];
+  a.peers.connect(pair.slice(1));
+  b.peers.connect(pair.slice(0, 1));
+
+  const lanes = 4;
+  for (let turn = 0; turn < 500; turn++) await new Promise(setImmediate);
+  assert.ok(dials <= 2 * lanes, `${dials} dials while no time passed`);
+  const before = dials;
+  clock.advance(limits.peerRetryMsMax);
+  await until(() => dials > before);
 });

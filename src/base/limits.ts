@@ -471,6 +471,8 @@ export const peerCallsServedMax = 64;
 /** Pause after a failed dial: it doubles, with jitter, up to the second; a refusal waits that long at once. */
 export const peerRetryMsMin = 50;
 export const peerRetryMsMax = 2_000;
+/** Whoever says hello is dialled before that pause is over, but not more often than so. */
+export const peerWakePauseMs = 200;
 /** Replicas that dialled us without being in the configuration; the oldest is forgotten first. */
 export const peersLearnedMax = 64;
 /** How often a connection that was refused or not understood is told of; all are counted. */

@@ -30,6 +30,10 @@ export class PeerLane {
   #isClosed = false;
   /** Ends the dial that runs, or the pause after it. */
   #interrupt = new AbortController();
+  /** Lets the pause that runs last so much longer at most. */
+  #hasten: ((ms: number) => void) | undefined;
+  /** The time of the last dial that a word from the other side has brought forward. */
+  #wokenAt = -Infinity;
   readonly #running: Promise<void>;
   #queue: Frame[] = [];
   #queueBytes = 0;
@@ -60,11 +64,17 @@ export class PeerLane {
     this.#makeRoom();
   }
 
-  /** The other side has just been heard: it is dialled now, and what is to be sent waits for that. */
+  /**
+   * The other side has just been heard: it is dialled now, and what is to be sent waits for that. Not again
+   * and again: where something lets both sides in and cuts them, each one's hello would be what makes the
+   * other dial.
+   */
   wake(): void {
-    if (this.#state !== "away" || this.#wasRefused || this.#isClosed) return;
+    if (this.#state !== "away" || this.#wasRefused || this.#hasten === undefined) return;
     this.#state = "dialing";
-    this.#interrupt.abort();
+    const nowMs = this.#parts.clock.monotonic();
+    this.#wokenAt = Math.max(nowMs, this.#wokenAt + limits.peerWakePauseMs);
+    this.#hasten(this.#wokenAt - nowMs);
   }
 
   async close(): Promise<void> {
@@ -188,12 +198,20 @@ export class PeerLane {
     this.#failures += 1;
     this.#interrupt = new AbortController();
     const { signal } = this.#interrupt;
+    const endsAt = clock.monotonic() + ms;
     return new Promise((resolve) => {
-      const cancel = clock.after(ms, resolve);
-      signal.addEventListener("abort", () => {
+      const end = (): void => {
         cancel();
+        this.#hasten = undefined;
         resolve();
-      });
+      };
+      let cancel = clock.after(ms, end);
+      this.#hasten = (sooner) => {
+        cancel();
+        if (sooner <= 0) end();
+        else cancel = clock.after(Math.min(sooner, endsAt - clock.monotonic()), end);
+      };
+      signal.addEventListener("abort", end);
     });
   }
 
