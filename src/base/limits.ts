@@ -264,6 +264,8 @@ export const clientConnectTimeoutMsMax = 20_000;
 export const serversIntervalMs = 10_000;
 export const serversRetryMsMin = 100;
 export const serversRetryMsMax = 2_000;
+/** So long a server that says that it is about to end is passed over, if its connection stays so long. */
+export const leavingPassedOverMs = 2_000;
 /** How long a server may take to say it. */
 export const serversTimeoutMs = 2_000;
 /** How often a client looks at its certificates; a change counts after two looks. */

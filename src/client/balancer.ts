@@ -125,10 +125,11 @@ export class ClusterBalancer implements LoadBalancer {
 
   readonly #doubt: OnDoubt = (server, doubt) => {
     if (this.#isClosed) return;
+    if (doubt === "leaving") server.isToLeave();
     const wasLeader =
-      doubt === "not-leader"
-        ? this.#directory.refute(server.address)
-        : server.address === this.#directory.leader;
+      doubt === "silent"
+        ? server.address === this.#directory.leader
+        : this.#directory.refute(server.address);
     this.#discovery.doubt();
     if (wasLeader) this.#update();
   };

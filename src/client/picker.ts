@@ -22,8 +22,9 @@ export interface Rotation {
   next: number;
 }
 
-/** What calls tell about the server they went to. */
-export type OnDoubt = (server: ServerConnection, doubt: "not-leader" | "silent") => void;
+/** What a call tells about the server it went to. */
+export type Doubt = "not-leader" | "silent" | "leaving";
+export type OnDoubt = (server: ServerConnection, doubt: Doubt) => void;
 
 /**
  * Chooses a server for each call:
@@ -33,6 +34,7 @@ export type OnDoubt = (server: ServerConnection, doubt: "not-leader" | "silent")
  * - a read: the followers in turn; the leader when there is none; then any server.
  * - everything else: all servers in turn.
  *
+ * A server that said that it is about to end is passed over for a while where there is another.
  * Connections that are on their way are waited for; with no server left a call fails at once.
  */
 export class ClusterPicker implements experimental.Picker {
@@ -53,7 +55,7 @@ export class ClusterPicker implements experimental.Picker {
     if (choice === "wait") return QUEUE;
     if (choice === "none") return unavailable(this.#servers.all);
     return complete(choice.subchannel, (code, _details, metadata) => {
-      const doubt = doubtOf(code, metadata, route);
+      const doubt = doubtOf(code, metadata, route, choice === this.#servers.leader);
       if (doubt !== undefined) this.#onDoubt(choice, doubt);
     });
   }
@@ -61,15 +63,16 @@ export class ClusterPicker implements experimental.Picker {
   #choose(route: Route): ServerConnection | "wait" | "none" {
     const { isAsking, leader, followers, all } = this.#servers;
     if (route !== "any" && isAsking) return all.some(isHopeful) ? "wait" : this.#any();
-    if (route === "leader" && leader !== undefined) {
+    // One that ends without having handed over is handed appends by the others.
+    if (route === "leader" && leader?.isLeaving === false) {
       if (leader.isReady) return leader;
       if (leader.isPending) return "wait";
     }
     if (route === "follower") {
-      const ready = followers.filter(({ isReady }) => isReady);
+      const ready = followers.filter(({ isReady, isLeaving }) => isReady && !isLeaving);
       if (ready.length > 0) return this.#next(ready);
       if (followers.some(({ isPending }) => isPending)) return "wait";
-      if (leader?.isReady === true) return leader;
+      if (leader?.isReady === true && !leader.isLeaving) return leader;
     }
     return this.#any();
   }
@@ -77,7 +80,8 @@ export class ClusterPicker implements experimental.Picker {
   #any(): ServerConnection | "wait" | "none" {
     const { all } = this.#servers;
     const ready = all.filter(({ isReady }) => isReady);
-    if (ready.length > 0) return this.#next(ready);
+    const staying = ready.filter(({ isLeaving }) => !isLeaving);
+    if (ready.length > 0) return this.#next(staying.length > 0 ? staying : ready);
     return all.some(({ isPending }) => isPending) ? "wait" : "none";
   }
 
@@ -97,13 +101,17 @@ function doubtOf(
   code: number,
   metadata: Metadata,
   route: Route,
-): "not-leader" | "silent" | undefined {
-  if (route !== "leader") return undefined;
-  if (code === GRPC_STATUS.CANCELLED || code === GRPC_STATUS.DEADLINE_EXCEEDED) return "silent";
+  isLeader: boolean,
+): Doubt | undefined {
+  if (code === GRPC_STATUS.CANCELLED || code === GRPC_STATUS.DEADLINE_EXCEEDED) {
+    return route === "leader" ? "silent" : undefined;
+  }
   if (code !== GRPC_STATUS.UNAVAILABLE) return undefined;
   const error = fromServiceError({ code, details: "", metadata });
-  // A server that is about to end refuses appends too, and leads no more.
-  return error.code === "NOT_LEADER" || error.notAppended ? "not-leader" : undefined;
+  if (error.code === "NOT_LEADER") return route === "leader" ? "not-leader" : undefined;
+  if (!error.notAppended) return undefined;
+  // Of appends, one that does not lead also says so where it finds nobody to hand them to.
+  return route === "leader" && !isLeader ? "not-leader" : "leaving";
 }
 
 const QUEUE: PickResult = {

@@ -215,6 +215,39 @@ describe("our client in a cluster", () => {
     assert.ok((second?.next ?? 0) > 0);
   });
 
+  test("goes on at another server where one is about to end, and is no leader's", async () => {
+    await using cluster = await FakeCluster.start(3);
+    add(...cluster.servers);
+    const [leader, ending, staying] = cluster.servers as [
+      FakeLogServer,
+      FakeLogServer,
+      FakeLogServer,
+    ];
+    const goodbye = (name: string): void => {
+      if (name !== "Consume" && name !== "Produce") return;
+      throw new ProglogError("UNAVAILABLE", "it ends", { notAppended: true });
+    };
+    ending.onCall = goodbye;
+    await using client = connect(cluster.address, { retry: FAST });
+    for (let i = 0; i < 10; i++) await client.read(0);
+    // Once more when it was passed over long enough, which it is not where the machine is not slow.
+    const [, refused = 0, read] = cluster.calls("Consume");
+    assert.ok(refused >= 1 && refused < 5, `${refused} refused`);
+    assert.equal(read, 10);
+
+    // The others still name a leader that ends and could not hand over; they hand on what comes to them.
+    leader.onCall = goodbye;
+    ending.onCall = () => undefined;
+    staying.onCall = () => undefined;
+    for (let i = 0; i < 10; i++) await client.produce({ value: null });
+    const [refusedByLeader = 0, ...handedOn] = cluster.calls("Produce");
+    assert.ok(refusedByLeader >= 1 && refusedByLeader < 5, `${refusedByLeader} refused`);
+    assert.equal(
+      handedOn.reduce((a, b) => a + b),
+      10,
+    );
+  });
+
   test("waits while nobody leads", async () => {
     await using cluster = await FakeCluster.start(2);
     await using client = connect(cluster.address, { retry: FAST });

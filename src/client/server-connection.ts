@@ -36,6 +36,7 @@ export class ServerConnection {
   #problem: string | undefined;
   #overdue: NodeJS.Timeout | undefined;
   #isClosed = false;
+  #leavesUntilMs = 0;
 
   constructor(
     helper: experimental.ChannelControlHelper,
@@ -76,6 +77,16 @@ export class ServerConnection {
   /** On its way for the first time, or for the first time since it was lost, and not too long. */
   get isPending(): boolean {
     return !this.#isClosed && !this.isReady && this.#problem === undefined;
+  }
+
+  /** It was said there not long ago that the server is about to end. */
+  get isLeaving(): boolean {
+    return this.#leavesUntilMs > 0 && performance.now() < this.#leavesUntilMs;
+  }
+
+  /** The server refuses calls, as one does that is about to end. What comes back has another connection. */
+  isToLeave(): void {
+    this.#leavesUntilMs = performance.now() + limits.leavingPassedOverMs;
   }
 
   /** Why it cannot be used. */
@@ -133,6 +144,7 @@ export class ServerConnection {
     if (state === connectivityState.CONNECTING) this.#limit();
     if (state === connectivityState.READY) {
       this.#problem = undefined;
+      this.#leavesUntilMs = 0;
       this.#timeoutMs = this.#firstTimeoutMs;
     }
     if (state === connectivityState.TRANSIENT_FAILURE) {
