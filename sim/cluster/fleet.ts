@@ -10,10 +10,11 @@ import {
 import { Nemesis, type Target } from "../faults/index.ts";
 import { violationOf } from "../outcome.ts";
 import { spoil } from "../replica/damage.ts";
+import { timingOf } from "../replica/timing.ts";
 import { factsOf } from "../replica/wire.ts";
 import type { Swarm, World } from "../world/index.ts";
 import { durableMeta } from "./disk-meta.ts";
-import { type Doors, Host, LOG_DIR, timingOf, type HostSurroundings } from "./host.ts";
+import { type Doors, Host, LOG_DIR, type HostSurroundings } from "./host.ts";
 import { Rumours, type RumourOptions } from "./rumours.ts";
 import { Wires } from "./wires.ts";
 
@@ -86,6 +87,7 @@ export class Fleet implements Target {
       clusterName: CLUSTER_NAME,
       segmentBytesMax: swarm.tiny ? 2_048 : 64 * 1024,
       timing: timingOf(swarm.tickMs),
+      catchUpBytesPerSecond: swarm.catchUpBytesPerSecond,
       syncMs: () => this.#syncMs(),
       hears: (host) => this.rumours.heardBy(host),
       dial: (from, name, signal) => this.#dial(from, name, signal),

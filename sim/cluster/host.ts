@@ -3,7 +3,7 @@ import { openDataLog } from "../../src/agent/data-log.ts";
 import type { DataLog } from "../../src/agent/data-log.ts";
 import { forwardingLog } from "../../src/agent/forwarding.ts";
 import type { AgentPorts, MembersSeen } from "../../src/agent/ports.ts";
-import { below, chance, limits, ProglogError, silentObserver } from "../../src/base/index.ts";
+import { below, chance, ProglogError, silentObserver } from "../../src/base/index.ts";
 import type { Random } from "../../src/base/index.ts";
 import type { ForwardingLog, Replica, ReplicaTiming } from "../../src/replica/index.ts";
 import { Tails } from "../../src/server/tails.ts";
@@ -32,6 +32,7 @@ export interface HostSurroundings {
   readonly clusterName: string;
   readonly segmentBytesMax: number;
   readonly timing: Partial<ReplicaTiming>;
+  readonly catchUpBytesPerSecond: number;
   syncMs(): number;
   hears(host: Host): MembersSeen;
   dial(from: Host, name: string, signal: AbortSignal): Promise<SimulatedSocket>;
@@ -154,6 +155,7 @@ export class Host implements Station {
     const cluster = await Cluster.start(data, {
       security: { context: undefined, dialContext: undefined, peerOf: () => undefined },
       status: { describe: () => this.#describe(), stands: () => undefined },
+      catchUpBytesPerSecond: this.#around.catchUpBytesPerSecond,
       ...{ expect: this.expect, observer: silentObserver, onFailure, timing, ports },
     });
     if (life !== this.life) return;
@@ -188,14 +190,4 @@ export class Host implements Station {
       },
     });
   }
-}
-
-/** The beat of replicas whose ticks last so long. */
-export function timingOf(tickMs: number): ReplicaTiming {
-  const per = limits.tickMs / tickMs;
-  return {
-    tickMs,
-    heartbeatTicks: Math.round(limits.heartbeatTicks * per),
-    electionTimeoutTicks: Math.round(limits.electionTimeoutTicks * per),
-  };
 }

@@ -2,11 +2,10 @@ import {
   below,
   chance,
   type Configuration,
-  limits,
   ProglogError,
   type Random,
 } from "../../src/base/index.ts";
-import type { PeerMessage, Replica, ReplicaTiming } from "../../src/replica/index.ts";
+import type { PeerMessage, Replica } from "../../src/replica/index.ts";
 import { LogStart, Watch, type StateFacts, type Violation } from "../checkers/index.ts";
 import { Nemesis, type Target } from "../faults/index.ts";
 import { violationOf } from "../outcome.ts";
@@ -15,6 +14,7 @@ import { Admin } from "./admin.ts";
 import { spoil } from "./damage.ts";
 import { durableVote } from "./disk-state.ts";
 import { DIRECTORY, Machine, type Surroundings } from "./machine.ts";
+import { timingOf } from "./timing.ts";
 import { factsOf, watchMessage } from "./wire.ts";
 
 const SPARES = 4;
@@ -71,7 +71,8 @@ export class ReplicaCluster implements Target {
     this.admin = new Admin(world, () => this.leader());
     this.#around = {
       world,
-      timing: timingOf(swarm),
+      timing: timingOf(swarm.tickMs),
+      catchUpBytesPerSecond: swarm.catchUpBytesPerSecond,
       segmentBytesMax: swarm.tiny ? 2_048 : 64 * 1024,
       syncMs: () => this.#syncMs(),
       send: (from, message) => this.#send(from, message),
@@ -366,15 +367,6 @@ const NOBODY: Configuration = {
 };
 
 const FORGOTTEN: StateFacts = { role: "follower", term: 0, vote: 0, commit: 0, voters: [] };
-
-function timingOf({ tickMs }: Swarm): ReplicaTiming {
-  const per = limits.tickMs / tickMs;
-  return {
-    tickMs,
-    heartbeatTicks: Math.round(limits.heartbeatTicks * per),
-    electionTimeoutTicks: Math.round(limits.electionTimeoutTicks * per),
-  };
-}
 
 /** Votes are seen on the wire, and not here. */
 function stateOf({ status }: Replica): StateFacts {

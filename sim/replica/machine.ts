@@ -19,6 +19,7 @@ export interface Surroundings {
   readonly world: World;
   readonly segmentBytesMax: number;
   readonly timing: Partial<ReplicaTiming>;
+  readonly catchUpBytesPerSecond: number;
   syncMs(): number;
   send(from: Machine, message: PeerMessage): void;
   /** The process ended by itself: its disk failed. */
@@ -132,6 +133,7 @@ export class Machine {
       describe: () => this.#describe(),
       clock,
       timing: this.#around.timing,
+      catchUpBytesPerSecond: this.#around.catchUpBytesPerSecond,
       random: this.#random,
       observer: {
         ...silentObserver,

@@ -28,6 +28,7 @@ export const QUIET: Swarm = {
   fullDisks: 0,
   writeBacks: 0,
   deletions: 0,
+  catchUpBytesPerSecond: 0,
 };
 
 /** What a script plays with. */

@@ -28,6 +28,8 @@ export interface Swarm {
   readonly writeBacks: number;
   /** Changes of what is kept, and deletions of old records. */
   readonly deletions: number;
+  /** Logs are small: at such a rate a replica that lost its disk is behind for seconds. 0: no pace. */
+  readonly catchUpBytesPerSecond: number;
 }
 
 /** A run draws its own mixture: one with everything in it would hide what only two faults show. */
@@ -59,5 +61,6 @@ export function drawSwarm(random: Random): Swarm {
     fullDisks: rate(0.3, 4),
     writeBacks: rate(0.5, 60),
     deletions: rate(0.5, 20),
+    catchUpBytesPerSecond: pick([0, 64 * 1_024]),
   };
 }

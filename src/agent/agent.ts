@@ -122,6 +122,7 @@ async function start(config: AgentConfig, options: AgentOptions, parts: Parts): 
       removeAfterMs: config.autopilotRemoveAfter,
       votersMin: config.autopilotVotersMin,
     },
+    catchUpBytesPerSecond: config.catchUpBytesPerSecond,
     timing: options.timing,
   });
   parts.started(() => cluster.close());

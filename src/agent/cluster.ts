@@ -33,6 +33,8 @@ export interface ClusterOptions {
   readonly status: Pick<Status, "describe" | "stands">;
   readonly observer: Observer;
   readonly onFailure: (error: ProglogError) => void;
+  /** How fast old entries are read for a server that is behind; 0: as fast as it goes. */
+  readonly catchUpBytesPerSecond?: number | undefined;
   readonly timing?: Partial<ReplicaTiming> | undefined;
   readonly ports?: AgentPorts | undefined;
 }
@@ -98,7 +100,8 @@ export class Cluster {
 
   /** An only voter leads when this resolves; others are dialled as soon as they can be found. */
   static async start(data: DataLog, options: ClusterOptions): Promise<Cluster> {
-    const { security, status, observer, onFailure, timing, ports = {} } = options;
+    const { security, status, observer, onFailure, ports = {} } = options;
+    const { timing, catchUpBytesPerSecond } = options;
     const addresses = new PeerAddresses();
     const links = new Links({
       directory: data.directory,
@@ -110,7 +113,8 @@ export class Cluster {
         describe: () => status.describe(),
         describePeer: addresses.describe,
         peers: links.peers,
-        ...{ observer, timing, clock: ports.clock, random: ports.random, schedule: ports.schedule },
+        ...{ timing, catchUpBytesPerSecond },
+        ...{ observer, clock: ports.clock, random: ports.random, schedule: ports.schedule },
       });
       const cluster = new Cluster(data, options, { replica, links, addresses });
       cluster.#bootstrapper = await cluster.#openBootstrapper(data.directory, options);

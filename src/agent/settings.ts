@@ -63,6 +63,8 @@ export interface AgentConfig {
   readonly retentionMs: number;
   /** 0: no scrub. */
   readonly scrubBytesPerSecond: number;
+  /** 0: as fast as it goes. */
+  readonly catchUpBytesPerSecond: number;
   readonly logLevel: LogLevel;
   /** `auto`: words where a person looks, JSON elsewhere. */
   readonly logFormat: "auto" | "json" | "text";
@@ -327,6 +329,13 @@ export const SETTINGS: { readonly [Name in SettingName]: Setting<AgentConfig[Nam
     schema: values.bytes(0),
     fallback: () => limits.scrubBytesPerSecond,
     fallbackText: "8MiB",
+  },
+  catchUpBytesPerSecond: {
+    argument: "<size>",
+    description: "read old entries for a server that is behind at this rate; 0: as fast as it goes",
+    schema: values.bytes(0),
+    fallback: () => limits.catchUpBytesPerSecond,
+    fallbackText: "64MiB",
   },
   logLevel: {
     argument: "<debug|info|warn|error>",

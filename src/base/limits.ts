@@ -1,8 +1,7 @@
 import { assert } from "./assert.ts";
 
 /**
- * Every bound of the system, with its unit (last in the name) and its reason. A queue, a buffer or a
- * retry without a limit here is a mistake.
+ * Every bound, its unit last in its name, and its reason. A queue, a buffer or a retry without one is a mistake.
  */
 const KiB = 1024;
 const MiB = 1024 * KiB;
@@ -100,6 +99,8 @@ export const heartbeatTicks = 5;
 export const electionTimeoutTicks = 25;
 /** Entries in one message between replicas; one entry may be larger. */
 export const raftMessageBytesMax: number = 1 * MiB;
+/** About what a change of a few members takes. */
+export const configurationEntryBytes: number = 1 * KiB;
 /** Appends on their way to one follower, counted and in bytes. */
 export const raftInflightMessagesMax = 64;
 export const raftInflightBytesMax: number = 8 * MiB;
@@ -107,6 +108,8 @@ export const raftInflightBytesMax: number = 8 * MiB;
 export const raftTailBytesMax: number = 8 * MiB;
 /** Pieces read from the disk for followers that do not. */
 export const raftChunksMax = 8;
+/** How fast they are read for each, while nobody waits for it: appends should not notice. */
+export const catchUpBytesPerSecond: number = 64 * MiB;
 /** A read for a follower that failed is tried again after this time. */
 export const raftReadRetryMs = 1_000;
 /** Entries applied at once; beyond it others have their turn. */

@@ -37,10 +37,8 @@ export interface ConsensusParts extends ReplicaPorts {
   readonly name: string;
   readonly replicaId: ReplicaId;
   readonly timing: ReplicaTiming;
+  readonly catchUpBytesPerSecond: number;
 }
-
-/** About what a change of a few members takes. */
-const CHANGE_BYTES = 1024;
 
 /**
  * The driver of the core: input → step → persist ∥ send → apply → answer, in turns that never wait.
@@ -253,7 +251,7 @@ export class Consensus {
     if (!this.isEstablished) {
       throw new ProglogError("NOT_LEADER", "only the leader changes who takes part");
     }
-    const result = this.#core.proposeConfiguration(change, CHANGE_BYTES);
+    const result = this.#core.proposeConfiguration(change, limits.configurationEntryBytes);
     if (result.kind !== "appended") {
       const reason = result.kind === "refused" ? result.reason : result.kind;
       throw new ProglogError("CONFIGURATION", `the change was refused: ${reason}`);
@@ -298,6 +296,7 @@ export class Consensus {
     this.#isClosed = true;
     this.#isStopped = true;
     this.#ticks.stop();
+    this.#storage.close();
     this.#inbox = [];
     await this.#trimmer.idle();
     await this.#hard.idle();

@@ -94,6 +94,11 @@ export interface ReplicaOptions {
   readonly peers?: Peers | undefined;
   /** Election timeouts are drawn from it. */
   readonly random?: Random | undefined;
+  /**
+   * How fast old entries are read for a follower that is behind, while nobody waits for it; 0: as fast as
+   * the disk gives them. Absent: that of `limits`.
+   */
+  readonly catchUpBytesPerSecond?: number | undefined;
   /** Absent: those of `limits`. */
   readonly timing?: Partial<ReplicaTiming> | undefined;
 }

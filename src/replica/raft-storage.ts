@@ -2,6 +2,7 @@ import { assert, limits, ProglogError } from "../base/index.ts";
 import type { Clock, Observer } from "../base/index.ts";
 import type { Log, PrefixMarker, TermRun } from "../log/index.ts";
 import type { Entry, InitialState, Snapshot, Storage } from "../raft/index.ts";
+import { CatchUpPace } from "./catch-up-pace.ts";
 import { toCore, toLog } from "./entries.ts";
 import { RaftTail, within } from "./raft-tail.ts";
 
@@ -22,6 +23,8 @@ export interface RaftStorageParts {
   readonly log: StorageLog;
   readonly clock: Clock;
   readonly observer: Observer;
+  /** How fast old entries are read for a follower that is behind; 0: as fast as the disk gives them. */
+  readonly catchUpBytesPerSecond: number;
   /** Entries or a marker that the core asked for are in memory now. */
   readonly onAvailable: () => void;
 }
@@ -44,6 +47,7 @@ export class RaftStorage implements Storage {
   readonly #clock: Clock;
   readonly #observer: Observer;
   readonly #onAvailable: () => void;
+  readonly #pace: CatchUpPace;
   readonly #tail = new RaftTail(limits.raftTailBytesMax);
   #initial: InitialState;
   #runs: TermRun[];
@@ -65,6 +69,7 @@ export class RaftStorage implements Storage {
     this.#clock = parts.clock;
     this.#observer = parts.observer;
     this.#onAvailable = parts.onAvailable;
+    this.#pace = new CatchUpPace(parts.clock, parts.catchUpBytesPerSecond);
     this.#initial = initial;
     this.#runs = runs;
     this.#lastIndex = end;
@@ -102,6 +107,7 @@ export class RaftStorage implements Storage {
       const last = this.#runs[this.#runs.length - 1] as TermRun;
       if (entry.term !== last.term) this.#runs.push({ fromIndex: entry.index, term: entry.term });
       this.#tail.push(entry);
+      this.#pace.grew(entry.sizeBytes);
     }
     this.#lastIndex = (entries[entries.length - 1] as Entry).index;
   }
@@ -123,6 +129,11 @@ export class RaftStorage implements Storage {
     this.#chunks = [];
     this.#lastIndex = fromIndex - 1;
     this.#cutRuns(fromIndex);
+  }
+
+  /** Reads nothing that it has not begun to read. */
+  close(): void {
+    this.#generation++;
   }
 
   /** One past the last offset at or below an index, if that is known without the disk. */
@@ -204,12 +215,8 @@ export class RaftStorage implements Storage {
     this.#loading.add(low);
     const generation = this.#generation;
     try {
-      const options = { maxBytes: limits.raftMessageBytesMax, toIndex: this.#lastIndex };
-      const entries = (await this.#log.readEntries(low, options)).map(toCore);
-      if (generation === this.#generation && entries[0]?.index === low) {
-        this.#chunks.push({ low, entries });
-        if (this.#chunks.length > limits.raftChunksMax) this.#chunks.shift();
-      }
+      await this.#pause(low);
+      if (generation === this.#generation) await this.#read(low);
     } catch (error) {
       this.#retryLater(error);
       return;
@@ -217,6 +224,22 @@ export class RaftStorage implements Storage {
       this.#loading.delete(low);
     }
     this.#onAvailable();
+  }
+
+  async #read(low: number): Promise<void> {
+    const generation = this.#generation;
+    const options = { maxBytes: limits.raftMessageBytesMax, toIndex: this.#lastIndex };
+    const entries = (await this.#log.readEntries(low, options)).map(toCore);
+    if (generation !== this.#generation || entries[0]?.index !== low) return;
+    this.#chunks.push({ low, entries });
+    if (this.#chunks.length > limits.raftChunksMax) this.#chunks.shift();
+    this.#pace.read(entries.reduce((bytes, { sizeBytes }) => bytes + sizeBytes, 0));
+  }
+
+  async #pause(low: number): Promise<void> {
+    const { commitIndex } = this.#log;
+    const ms = this.#pace.pauseMs(low, { commitIndex, lastIndex: this.#lastIndex });
+    if (ms > 0) await new Promise<void>((resolve) => void this.#clock.after(ms, resolve));
   }
 
   async #loadMarker(): Promise<void> {

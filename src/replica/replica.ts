@@ -100,8 +100,11 @@ export class Replica implements AsyncDisposable {
   static async start(options: ReplicaOptions): Promise<Replica> {
     const ports = portsOf(options);
     const { log, replicaId, name = "default" } = options;
-    const timing = timingOf(options);
-    const consensus = await Consensus.open({ ...ports, log, name, replicaId, timing });
+    const { catchUpBytesPerSecond = limits.catchUpBytesPerSecond } = options;
+    const consensus = await Consensus.open({
+      ...{ ...ports, log, name, replicaId, catchUpBytesPerSecond },
+      timing: timingOf(options),
+    });
     const replica = new Replica(options, ports, consensus);
     await replica.#start();
     return replica;

@@ -1,0 +1,60 @@
+import type { Clock } from "../base/index.ts";
+
+/** For each byte that the log grows meanwhile, so many more are read: a follower always gains on it. */
+const GAIN = 2;
+/** Less is not worth a pause. */
+const PAUSE_MS_MIN = 1;
+
+/** Where the log stands when entries are to be read for a follower. */
+export interface LogPlace {
+  readonly commitIndex: number;
+  /** The last one that is durable. */
+  readonly lastIndex: number;
+}
+
+/**
+ * How fast old entries are read from the disk for followers that are behind, so that those who append do
+ * not notice. One pause follows each round, which is a piece for each follower.
+ *
+ * There is no pause for entries that are not committed, nor while something waits and nothing is
+ * committed: then the majority may be waiting for that very follower.
+ */
+export class CatchUpPace {
+  readonly #clock: Clock;
+  readonly #bytesPerSecond: number;
+  /** Nothing is read before. */
+  #nextAtMs = 0;
+  #grownBytes = 0;
+  #commitIndex = -1;
+
+  /** `bytesPerSecond` 0: no pause, ever. */
+  constructor(clock: Clock, bytesPerSecond: number) {
+    this.#clock = clock;
+    this.#bytesPerSecond = bytesPerSecond;
+  }
+
+  /** The log has grown. */
+  grew(bytes: number): void {
+    this.#grownBytes += bytes;
+  }
+
+  /** How long to wait before entries from an index on are read. */
+  pauseMs(fromIndex: number, { commitIndex, lastIndex }: LogPlace): number {
+    const isStuck = lastIndex > commitIndex && commitIndex === this.#commitIndex;
+    this.#commitIndex = commitIndex;
+    if (this.#bytesPerSecond === 0 || isStuck || fromIndex > commitIndex) return 0;
+    const ms = this.#nextAtMs - this.#clock.monotonic();
+    return ms < PAUSE_MS_MIN ? 0 : ms;
+  }
+
+  /** A piece was read. */
+  read(bytes: number): void {
+    if (this.#bytesPerSecond === 0) return;
+    const now = this.#clock.monotonic();
+    const counted = Math.max(0, bytes - GAIN * this.#grownBytes);
+    const nextAtMs = now + (1_000 * counted) / this.#bytesPerSecond;
+    // The pieces of one round share its pause.
+    this.#nextAtMs = this.#nextAtMs > now ? Math.min(this.#nextAtMs, nextAtMs) : nextAtMs;
+    this.#grownBytes = 0;
+  }
+}
