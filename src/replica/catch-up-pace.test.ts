@@ -60,14 +60,19 @@ describe("the pace of catching up", () => {
     assert.equal(pace.pauseMs(11, { commitIndex: 10, lastIndex: 20 }), 0);
   });
 
-  test("nothing is held up while something waits to be committed and nothing is", () => {
-    const { pace } = paced();
-    pace.read(50);
-    assert.equal(pace.pauseMs(2, { commitIndex: 10, lastIndex: 20 }), 500, "it may be under way");
-    assert.equal(pace.pauseMs(2, { commitIndex: 10, lastIndex: 20 }), 0, "it is stuck");
-    assert.equal(pace.pauseMs(2, { commitIndex: 15, lastIndex: 20 }), 500, "it goes on");
-    assert.equal(pace.pauseMs(2, { commitIndex: 20, lastIndex: 20 }), 500);
-    assert.equal(pace.pauseMs(2, { commitIndex: 20, lastIndex: 20 }), 500, "nothing waits");
+  test("nothing is held up once something waits to be committed and nothing is", () => {
+    const { clock, pace } = paced();
+    const pauseAt = (afterMs: number, commitIndex: number): number => {
+      clock.advance(afterMs);
+      return pace.pauseMs(2, { commitIndex, lastIndex: 20 });
+    };
+    pace.read(100);
+    assert.equal(pauseAt(0, 10), 1_000);
+    assert.equal(pauseAt(50, 10), 950, "it may be under way");
+    assert.equal(pauseAt(50, 10), 0, "it is stuck");
+    assert.equal(pauseAt(50, 15), 850, "it goes on");
+    assert.equal(pauseAt(50, 20), 800);
+    assert.equal(pauseAt(200, 20), 600, "nothing waits");
   });
 
   test("without a rate there is no pause", () => {

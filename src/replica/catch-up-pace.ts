@@ -5,6 +5,9 @@ const GAIN = 2;
 /** Less is not worth a pause. */
 const PAUSE_MS_MIN = 1;
 
+/** Something waits to be committed, and nothing is, for so long. */
+const STUCK_MS = 100;
+
 /** Where the log stands when entries are to be read for a follower. */
 export interface LogPlace {
   readonly commitIndex: number;
@@ -16,8 +19,8 @@ export interface LogPlace {
  * How fast old entries are read from the disk for followers that are behind, so that those who append do
  * not notice. One pause follows each round, which is a piece for each follower.
  *
- * There is no pause for entries that are not committed, nor while something waits and nothing is
- * committed: then the majority may be waiting for that very follower.
+ * There is no pause for entries that are not committed, nor once something waits and nothing is committed
+ * for a while: then the majority may be waiting for that very follower.
  */
 export class CatchUpPace {
   readonly #clock: Clock;
@@ -26,6 +29,8 @@ export class CatchUpPace {
   #nextAtMs = 0;
   #grownBytes = 0;
   #commitIndex = -1;
+  /** When the commit index was first seen where it is, or at the end of the log. */
+  #movedAtMs = 0;
 
   /** `bytesPerSecond` 0: no pause, ever. */
   constructor(clock: Clock, bytesPerSecond: number) {
@@ -39,12 +44,20 @@ export class CatchUpPace {
   }
 
   /** How long to wait before entries from an index on are read. */
-  pauseMs(fromIndex: number, { commitIndex, lastIndex }: LogPlace): number {
-    const isStuck = lastIndex > commitIndex && commitIndex === this.#commitIndex;
-    this.#commitIndex = commitIndex;
-    if (this.#bytesPerSecond === 0 || isStuck || fromIndex > commitIndex) return 0;
-    const ms = this.#nextAtMs - this.#clock.monotonic();
+  pauseMs(fromIndex: number, place: LogPlace): number {
+    const now = this.#clock.monotonic();
+    const isStuck = this.#isStuck(place, now);
+    if (this.#bytesPerSecond === 0 || isStuck || fromIndex > place.commitIndex) return 0;
+    const ms = this.#nextAtMs - now;
     return ms < PAUSE_MS_MIN ? 0 : ms;
+  }
+
+  #isStuck({ commitIndex, lastIndex }: LogPlace, now: number): boolean {
+    if (commitIndex !== this.#commitIndex || lastIndex <= commitIndex) {
+      this.#commitIndex = commitIndex;
+      this.#movedAtMs = now;
+    }
+    return now - this.#movedAtMs >= STUCK_MS;
   }
 
   /** A piece was read. */
