@@ -217,30 +217,31 @@ export class CoreReplica {
   // Synchronous storage.
 
   #persist(ready: Ready): void {
-    const finish = (): void => {
-      ready.messages.forEach((message) => this.#send(message));
-      this.#apply(ready.committedEntries);
-      this.raft.advance();
-    };
     const nothing = ready.entries.length === 0 && ready.snapshot === undefined;
     if (nothing && ready.hardState === undefined) {
-      finish();
+      this.#finish(ready);
       return;
     }
     const task = { ...ready };
     this.#begin(task);
     if (!ready.mustSync && ready.snapshot === undefined) {
       this.#complete(task);
-      finish();
+      this.#finish(ready);
       return;
     }
     this.#persisting = true;
     this.#later(() => {
       this.#complete(task);
       this.#persisting = false;
-      finish();
+      this.#finish(ready);
       this.work();
     });
+  }
+
+  #finish({ messages, committedEntries }: Ready): void {
+    for (const message of messages) this.#send(message);
+    this.#apply(committedEntries);
+    this.raft.advance();
   }
 
   // Asynchronous storage.
@@ -412,9 +413,7 @@ export class CoreReplica {
     // Who decides is told by what was applied, not by what the core makes of it.
     const { configuration } = this.#storage.initialState();
     const role = this.raft.role === "preCandidate" ? "pre-candidate" : this.raft.role;
-    const ids = (members: readonly { readonly replicaId: number }[]): number[] =>
-      members.map(({ replicaId }) => replicaId);
-    const voters = [ids(configuration.voters), ids(configuration.votersOutgoing)];
+    const voters = [idsOf(configuration.voters), idsOf(configuration.votersOutgoing)];
     return {
       role,
       term,
@@ -431,11 +430,16 @@ export class CoreReplica {
       firstIndex: durable.firstIndex,
       lastIndex: raft.lastIndex,
       durableIndex: durable.durableIndex,
-      termAt: (index) =>
-        termOf(raft.entries(index, index + 1, 1)) ??
-        (index <= raft.lastIndex ? durable.termAt(index) : undefined),
+      termAt(index) {
+        const term = termOf(raft.entries(index, index + 1, 1));
+        return term ?? (index <= raft.lastIndex ? durable.termAt(index) : undefined);
+      },
     };
   }
+}
+
+function idsOf(members: readonly { readonly replicaId: number }[]): number[] {
+  return members.map(({ replicaId }) => replicaId);
 }
 
 function termOf(entries: ReturnType<Raft["entries"]>): number | undefined {

@@ -47,6 +47,8 @@ export class SimulatedStorage implements Storage {
   damaged = false;
   #disk: Disk;
   #pending: StorageTask[] = [];
+  /** Made once, because the checkers ask for facts after every event. */
+  readonly #termAt = (index: number): number | undefined => this.term(index);
 
   /**
    * A disk as a cluster begins with it: the first entry is behind a snapshot, and the configuration
@@ -115,7 +117,7 @@ export class SimulatedStorage implements Storage {
   /** What is on the disk. */
   get facts(): LogFacts {
     const lastIndex = this.lastIndex();
-    const termAt = (index: number): number | undefined => this.term(index);
+    const termAt = this.#termAt;
     return { firstIndex: this.firstIndex(), lastIndex, durableIndex: lastIndex, termAt };
   }
 

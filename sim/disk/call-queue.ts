@@ -162,7 +162,8 @@ export class CallQueue {
     }
     const delayMs = this.delayMs?.(call, this.#random) ?? 0;
     if (delayMs > 0 && this.#clock !== undefined) this.#clock.after(delayMs, complete);
-    else queueMicrotask(complete);
+    // A promise rather than `queueMicrotask`, which makes a resource of every call.
+    else void Promise.resolve().then(complete);
   }
 
   #remember(call: DiskCall): void {

@@ -124,7 +124,14 @@ export class FaultDisk implements Disk {
   }
 
   open(path: string, mode: "read" | "write" | "create" | "replace"): Promise<DiskFile> {
-    return this.#queue.perform({ kind: "open", path, run: () => this.#openNow(path, mode) });
+    const openNow = this.#openNow;
+    return this.#queue.perform({
+      kind: "open",
+      path,
+      run() {
+        return openNow(path, mode);
+      },
+    });
   }
 
   list(directory: string): Promise<string[]> {
@@ -193,12 +200,13 @@ export class FaultDisk implements Disk {
     });
   }
 
-  #openNow(path: string, mode: "read" | "write" | "create" | "replace"): DiskFile {
+  /** Made once: a closure with a name is dear, and files are opened all the time. */
+  readonly #openNow = (path: string, mode: "read" | "write" | "create" | "replace"): DiskFile => {
     if (this.#open.size >= this.openFilesMax) throw diskError("EMFILE", "open", path);
     const file = new OpenFile(this.#home, this.#fileFor(path, mode), path, mode !== "read");
     this.#open.add(file);
     return file;
-  }
+  };
 
   #fileFor(path: string, mode: "read" | "write" | "create" | "replace"): StoredFile {
     if (mode === "read" || mode === "write") return this.#tree.findFile(path, "open");

@@ -38,6 +38,17 @@ export class Medium {
     return [...(side === "volatile" ? node.names : node.durableNames).keys()].sort();
   }
 
+  /** The last name with that end in a directory; undefined when there is none. */
+  lastName(directory: string, end: string, side: Side): string | undefined {
+    const node = this.#node(directory, side);
+    if (node?.kind !== "directory") return undefined;
+    let last: string | undefined;
+    for (const name of (side === "volatile" ? node.names : node.durableNames).keys()) {
+      if ((last === undefined || name > last) && name.endsWith(end)) last = name;
+    }
+    return last;
+  }
+
   has(path: string, side: Side = "volatile"): boolean {
     return this.#node(path, side) !== undefined;
   }

@@ -112,10 +112,13 @@ export class OpenFile implements DiskFile {
 
   size(): Promise<number> {
     this.#assertOpen();
+    const { path, stored } = this;
     return this.#home.queue.perform({
       kind: "size",
-      path: this.path,
-      run: () => this.stored.volatile.length,
+      path,
+      run() {
+        return stored.volatile.length;
+      },
     });
   }
 
@@ -129,13 +132,17 @@ export class OpenFile implements DiskFile {
       begin: () => {
         this.#home.closed(this);
       },
-      run: () => undefined,
+      run: nothing,
     });
   }
 
   #assertOpen(): void {
     assert(!this.#isClosed, `${this.path} is open`);
   }
+}
+
+function nothing(): void {
+  return;
 }
 
 interface Write {

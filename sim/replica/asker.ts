@@ -54,14 +54,7 @@ export class Asker<Served> {
     answered: (outcome: Outcome<T>, served: Served | undefined) => void,
     leaderChance = 0.8,
   ): void {
-    let isOpen = true;
-    const answer = (outcome: Outcome<T>, served?: Served): void => {
-      if (!isOpen) return;
-      isOpen = false;
-      cancel();
-      answered(outcome, served);
-    };
-    const cancel = this.#world.after(PATIENCE_MS, () => answer({ failed: "timeout" }));
+    const asked = new Asked(this.#world, answered);
     const leader = chance(this.#random, this.#leaderChance ?? leaderChance)
       ? this.#servers.leader()
       : undefined;
@@ -70,13 +63,32 @@ export class Asker<Served> {
       leader ?? this.#servers.machine(machines[below(this.#random, machines.length)] as number);
     machine.call((served) => {
       question(served).then(
-        (value) => answer({ value }, served),
+        (value) => asked.answer({ value }, served),
         (error: unknown) => {
           if (!(error instanceof ProglogError)) throw error;
-          answer({ failed: error }, served);
+          asked.answer({ failed: error }, served);
         },
       );
     }, true);
+  }
+}
+
+/** A question that is open until the first answer, or for as long as a client is patient. */
+class Asked<T, Served> {
+  readonly #answered: (outcome: Outcome<T>, served: Served | undefined) => void;
+  readonly #cancel: () => void;
+  #isOpen = true;
+
+  constructor(world: World, answered: (outcome: Outcome<T>, served: Served | undefined) => void) {
+    this.#answered = answered;
+    this.#cancel = world.after(PATIENCE_MS, () => this.answer({ failed: "timeout" }));
+  }
+
+  answer(outcome: Outcome<T>, served?: Served): void {
+    if (!this.#isOpen) return;
+    this.#isOpen = false;
+    this.#cancel();
+    this.#answered(outcome, served);
   }
 }
 

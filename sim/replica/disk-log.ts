@@ -43,13 +43,10 @@ export class DurableEnd {
 
   /** The last entry of the last segment that holds one; 0 when there is none. */
   lastIndex(disk: FaultDisk): number {
-    for (const name of segmentNames(disk, this.#directory, "durable").reverse()) {
-      const index = this.#lastIn(disk, name);
-      if (index !== undefined) return index;
-      // A segment without entries still says that everything before it was durable.
-      return Number(name.slice(0, 20)) - 1;
-    }
-    return 0;
+    const name = disk.medium.lastName(this.#directory, ".log", "durable");
+    if (name === undefined) return 0;
+    // A segment without entries still says that everything before it was durable.
+    return this.#lastIn(disk, name) ?? Number(name.slice(0, 20)) - 1;
   }
 
   #lastIn(disk: FaultDisk, name: string): number | undefined {

@@ -64,15 +64,15 @@ export class Play {
   }
 
   async until(untilMs: number, isEnough: () => boolean = () => false): Promise<void> {
-    while (this.isClean && !isEnough()) {
-      try {
-        if (!this.#world.step(untilMs)) return;
-        this.#events += 1;
-        await this.#turn.end();
-        this.#watched.observe();
-      } catch (error) {
-        this.#violated(error);
-      }
+    const next = (): boolean => {
+      if (!this.isClean || isEnough() || !this.#world.step(untilMs)) return false;
+      this.#events += 1;
+      return true;
+    };
+    try {
+      await this.#turn.run(next, () => this.#watched.observe());
+    } catch (error) {
+      this.#violated(error);
     }
   }
 

@@ -29,5 +29,9 @@ export function watchMessage(watch: Watch, envelope: PeerMessage, disk: DiskFact
 
 /** Of a log that is not looked into: only how far it goes. */
 export function factsOf(lastIndex: number): LogFacts {
-  return { firstIndex: Infinity, lastIndex, durableIndex: lastIndex, termAt: () => undefined };
+  return { firstIndex: Infinity, lastIndex, durableIndex: lastIndex, termAt: unknownTerm };
+}
+
+function unknownTerm(): undefined {
+  return undefined;
 }

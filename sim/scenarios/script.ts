@@ -56,10 +56,9 @@ export class Script {
   async run(ms: number, isEnough: () => boolean = () => false): Promise<void> {
     const untilMs = this.world.nowMs + ms;
     await this.#turn.loop();
-    while (!isEnough() && this.violations.length === 0 && this.world.step(untilMs)) {
-      await this.#turn.end();
-      this.#stage.observe();
-    }
+    const next = (): boolean =>
+      !isEnough() && this.violations.length === 0 && this.world.step(untilMs);
+    await this.#turn.run(next, () => this.#stage.observe());
     await this.#turn.loop();
   }
 

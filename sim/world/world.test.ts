@@ -2,7 +2,8 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { below, seededRandom } from "../../src/base/index.ts";
-import { Network, World, type NetworkOptions } from "./index.ts";
+import { collectRejections } from "../rejections.ts";
+import { Network, Turn, World, type NetworkOptions } from "./index.ts";
 
 const PERFECT: NetworkOptions = {
   delayMsMin: 1,
@@ -112,5 +113,47 @@ describe("the network", () => {
       world.after(70, () => network.send(1, 2, 4));
     });
     assert.deepEqual(arrived, [2, 1, 4]);
+  });
+});
+
+describe("turns", () => {
+  for (const isStrict of [true, false]) {
+    test(`what an event begins has gone as far as it can when it is looked at, strict: ${isStrict}`, async () => {
+      const told: string[] = [];
+      const restore = collectRejections((error) => told.push(String(error)));
+      const begin = async (number: number): Promise<void> => {
+        for (let i = 0; i < 5; i++) await Promise.resolve();
+        await new Promise<void>((resolve) => {
+          process.nextTick(resolve);
+        });
+        told.push(`done ${number}`);
+        if (number === 2) throw new Error("nobody waits for it");
+      };
+      let number = 0;
+      const next = (): boolean => {
+        if (number === 3) return false;
+        void begin(++number);
+        return true;
+      };
+      await new Turn(isStrict).run(next, () => told.push("looked"));
+      restore();
+      const second = ["done 2", "Error: nobody waits for it", "looked"];
+      assert.deepEqual(told, ["done 1", "looked", ...second, "done 3", "looked"]);
+    });
+  }
+
+  test("what is thrown ends them", async () => {
+    const turn = new Turn(false);
+    const fail = (): never => {
+      throw new Error("on purpose");
+    };
+    await assert.rejects(
+      turn.run(fail, () => undefined),
+      /on purpose/,
+    );
+    await assert.rejects(
+      turn.run(() => true, fail),
+      /on purpose/,
+    );
   });
 });

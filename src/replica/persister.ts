@@ -131,17 +131,19 @@ export class Persister {
     const life = this.#life;
     const syncing: Syncing = { task, isDurable: false };
     this.#syncing.push(syncing);
-    const done = (): void => {
-      syncing.isDurable = true;
-      if (life === this.#life) this.#tellDurable();
-    };
     try {
       this.#appendAll(task);
       const synced =
         entries.length > 0 || this.#syncing.length > 1 ? this.#log.sync() : Promise.resolve();
-      synced.then(done, (error: unknown) => {
-        if (life === this.#life) this.#fail(error);
-      });
+      synced.then(
+        () => {
+          syncing.isDurable = true;
+          if (life === this.#life) this.#tellDurable();
+        },
+        (error: unknown) => {
+          if (life === this.#life) this.#fail(error);
+        },
+      );
     } catch (error) {
       this.#fail(error);
     }
