@@ -28,7 +28,6 @@ export class Mail {
   readonly #peers: Peers;
   readonly #freeBytes = new Map<ReplicaId, number>();
   readonly #heardAt = new Map<ReplicaId, number>();
-  readonly #matched = new Map<ReplicaId, number>();
   /** When followers were last sent a marker. */
   readonly #markersSentAt = new Map<ReplicaId, number>();
   readonly #startedAt: number;
@@ -79,7 +78,6 @@ export class Mail {
     }
     this.heard(from);
     this.#freeBytes.set(from, freeBytes);
-    this.#note(message);
     if (message.kind !== "appendEntries" || entries.length === 0) {
       this.#step(message);
       return;
@@ -119,9 +117,13 @@ export class Mail {
     return Math.max(0, this.#listenedAt - since);
   }
 
-  /** The last index that a follower has acknowledged to this leader. */
+  /**
+   * The last index that a follower has acknowledged to this leader, as the core knows it: of two answers
+   * the later one may be the earlier append's.
+   */
   matched(replicaId: ReplicaId): number | undefined {
-    return this.#matched.get(replicaId);
+    const index = this.#parts.core().progress.get(replicaId)?.acknowledged ?? 0;
+    return index === 0 ? undefined : index;
   }
 
   /** The least free space that one of the voters has told of since this replica leads. */
@@ -154,7 +156,6 @@ export class Mail {
   /** Another leadership: what was said to the last one no longer counts. */
   forget(): void {
     this.#freeBytes.clear();
-    this.#matched.clear();
     this.#markersSentAt.clear();
     this.#listensSince = this.#parts.clock.monotonic();
     this.#listenedAt = this.#listensSince;
@@ -171,13 +172,6 @@ export class Mail {
     const { log } = this.#parts;
     log.admission();
     return log.space.freeBytes;
-  }
-
-  #note(message: Message): void {
-    if (message.kind !== "appendEntriesResponse" || message.rejected) return;
-    const core = this.#parts.core();
-    if (core.role !== "leader" || message.term !== core.term) return;
-    this.#matched.set(message.from, message.index);
   }
 
   #step(message: Message): void {

@@ -18,6 +18,28 @@ describe("three replicas", () => {
     }
   });
 
+  test("an answer that comes late takes back nothing of what a follower is known to have", async () => {
+    await using cluster = await Cluster.start();
+    const leader = await cluster.leader();
+    for (const value of ["a", "b"]) await cluster.append(leader, value);
+    await cluster.caughtUp(leader);
+    // Until every answer has come.
+    await cluster.run(1_000);
+    const { id } = cluster.servers.find((each) => each !== leader) ?? leader;
+    const { members, status } = leader.running;
+    assert.equal(members.matched(id), status.commitIndex);
+    const answers = cluster.sent.filter(
+      (sent) =>
+        sent.kind === "raft" && sent.from === id && sent.message.kind === "appendEntriesResponse",
+    );
+    const [earliest] = answers;
+    assert(earliest !== undefined && answers.length > 1);
+    leader.running.receive(earliest);
+    await cluster.run(5);
+    assert.equal(members.matched(id), status.commitIndex);
+    assert(members.isCaughtUp(id));
+  });
+
   test("a leader that is lost is replaced, and nothing acknowledged is", async () => {
     await using cluster = await Cluster.start();
     const first = await cluster.leader();
