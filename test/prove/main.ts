@@ -63,7 +63,7 @@ function runPart(file: string, part: number): Promise<Figures> {
     const child = fork(join(import.meta.dirname, "part.ts"), [file, String(part)], {
       cwd: ROOT,
       // Short-lived garbage is most of what simulators make.
-      execArgv: [...process.execArgv, "--max-semi-space-size=32"],
+      execArgv: [...process.execArgv, "--max-semi-space-size=64"],
       stdio: ["ignore", "inherit", "inherit", "ipc"],
       timeout: PART_MS_MAX,
       killSignal: "SIGKILL",
