@@ -59,7 +59,7 @@ export const FOUND_BY: Readonly<Record<string, Finder>> = {
   },
   "vote-not-written": { by: "sim", subject: "replica", seed: 1, replicas: 3, minutes: 1 },
   "durable-out-of-order": { by: "sim", subject: "replica", seed: 1, replicas: 5, minutes: 1 },
-  "begins-anew-too-soon": { by: "sim", subject: "replica", seed: 396, replicas: 5, minutes: 5 },
+  "begins-anew-too-soon": { by: "scenario", name: "taken-back" },
   "uncommitted-is-served": { by: "sim", subject: "replica", seed: 3, replicas: 3, minutes: 1 },
   "lost-leadership-is-refusal": {
     by: "sim",

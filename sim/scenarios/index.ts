@@ -35,6 +35,7 @@ import { oneTurn } from "./one-turn.ts";
 import { retentionAfterDeletion } from "./retention.ts";
 import type * as serverScripts from "./servers.ts";
 import { slowApplier } from "./slow-applier.ts";
+import { takenBack } from "./taken-back.ts";
 import { twoChanges } from "./two-changes.ts";
 import { voteThenCrash } from "./vote-then-crash.ts";
 
@@ -57,6 +58,7 @@ export const SCENARIOS: Readonly<Record<string, Scenario>> = {
   "short-log": shortLog,
   "cut-and-power": cutAndPower,
   "full-disk": fullDisk,
+  "taken-back": takenBack,
   "lost-marker": lostMarker,
   deletions,
   "uncommitted-deletion": uncommittedDeletion,
