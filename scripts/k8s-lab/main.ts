@@ -4,11 +4,11 @@
  *     npm run build && node --import tsx scripts/k8s-lab/main.ts FOLDER
  *
  * FOLDER keeps what was built from Go modules (build.sh, once), the images, and the logs of the last run;
- * `images` in it is built anew when it is not there. The Node that runs this is the one of the image. The cluster
- * lives in namespaces of its own, which end with this process; what it leaves in control groups and in the
- * kernel's settings is taken back here.
+ * `images` in it is built anew when it is of another state of the code. The Node that runs this is the one
+ * of the image. The cluster lives in namespaces of its own, which end with this process; what it leaves in
+ * control groups and in the kernel's settings is taken back here.
  */
-import { spawn } from "node:child_process";
+import { execFileSync, spawn } from "node:child_process";
 import {
   existsSync,
   mkdirSync,
@@ -57,7 +57,7 @@ async function main(): Promise<number> {
     const code = await run(join(import.meta.dirname, "build.sh"), [built]);
     if (code !== 0) return code;
   }
-  if (!existsSync(join(built, "images"))) buildImages(built);
+  if (!areOf(built, stateOfCode())) buildImages(built);
   const folder = join(built, "run");
   rmSync(folder, { recursive: true, force: true });
   mkdirSync(folder);
@@ -76,6 +76,18 @@ async function main(): Promise<number> {
   }
 }
 
+/** The commit, with a mark where files differ from it. */
+function stateOfCode(): string {
+  const args = ["describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"];
+  return execFileSync("git", args, { cwd: root, encoding: "utf8" }).trim();
+}
+
+/** Images of an older state would be tested without a word. */
+function areOf(built: string, code: string): boolean {
+  const note = join(built, "images", "code");
+  return existsSync(note) && !code.endsWith("-dirty") && readFileSync(note, "utf8") === code;
+}
+
 /** The image of the shipped Dockerfile, and that of the process that holds a pod's namespaces. */
 function buildImages(built: string): void {
   const images = join(built, "images");
@@ -92,6 +104,8 @@ function buildImages(built: string): void {
     for (const [name, image] of Object.entries({ proglog: IMAGE, pause: PAUSE_IMAGE })) {
       containers.must("podman", "save", "--output", join(unfinished, `${name}.tar`), image);
     }
+    writeFileSync(join(unfinished, "code"), stateOfCode());
+    rmSync(images, { recursive: true, force: true });
     renameSync(unfinished, images);
   } finally {
     containers.close();
