@@ -67,16 +67,27 @@ async function untilComplete(
   const deadlineMs = Date.now() + 1_000 * timeout;
   for (;;) {
     const { servers } = await client.servers({ signal });
-    const leads = servers.some(({ isLeader }) => isLeader);
-    if (leads && (wanted === undefined || servers.length === wanted)) return servers;
+    const missing = missingOf(servers, wanted);
+    if (missing === undefined) return servers;
     if (Date.now() > deadlineMs) {
       const ids = servers.map(({ id }) => id).join(", ");
-      const missing = leads ? `and there should be ${wanted ?? 0}` : "and none of them leads";
       const sentence = `servers of the cluster: ${servers.length} (${ids}), ${missing}`;
       throw new ProglogError("UNAVAILABLE", sentence);
     }
     await pause(limits.retryDelayMsMax, undefined, { signal });
   }
+}
+
+/** What a cluster lacks that is whole; undefined when it is. */
+function missingOf(
+  servers: readonly ServerListing[],
+  wanted: number | undefined,
+): string | undefined {
+  if (!servers.some(({ isLeader }) => isLeader)) return "and none of them leads";
+  if (wanted !== undefined && servers.length !== wanted) return `and there should be ${wanted}`;
+  // A server that was just started lists all voters before gossip has told it where they are.
+  const lost = servers.find(({ rpcAddress }) => rpcAddress === "");
+  return lost === undefined ? undefined : `and nobody there knows yet where ${lost.id} is`;
 }
 
 /** Asks this one server alone for what was written, whoever it was written through. */
