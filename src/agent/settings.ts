@@ -335,7 +335,7 @@ export const SETTINGS: { readonly [Name in SettingName]: Setting<AgentConfig[Nam
     description: "read old entries for a server that is behind at this rate; 0: as fast as it goes",
     schema: values.bytes(0),
     fallback: () => limits.catchUpBytesPerSecond,
-    fallbackText: "64MiB",
+    fallbackText: "32MiB",
   },
   logLevel: {
     argument: "<debug|info|warn|error>",

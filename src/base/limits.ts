@@ -1,8 +1,6 @@
 import { assert } from "./assert.ts";
 
-/**
- * Every bound, its unit last in its name, and its reason. A queue, a buffer or a retry without one is a mistake.
- */
+/** Every bound, its unit last in its name, and its reason. A queue, buffer or retry without one is a mistake. */
 const KiB = 1024;
 const MiB = 1024 * KiB;
 
@@ -109,7 +107,9 @@ export const raftTailBytesMax: number = 8 * MiB;
 /** Pieces read from the disk for followers that do not. */
 export const raftChunksMax = 8;
 /** How fast they are read for each, while nobody waits for it: appends should not notice. */
-export const catchUpBytesPerSecond: number = 64 * MiB;
+export const catchUpBytesPerSecond: number = 32 * MiB;
+/** Somebody waits when nothing is committed for so long that was to be. */
+export const catchUpStuckMs = 100;
 /** A read for a follower that failed is tried again after this time. */
 export const raftReadRetryMs = 1_000;
 /** Entries applied at once; beyond it others have their turn. */

@@ -1,12 +1,10 @@
+import { limits } from "../base/index.ts";
 import type { Clock } from "../base/index.ts";
 
 /** For each byte that the log grows meanwhile, so many more are read: a follower always gains on it. */
 const GAIN = 2;
 /** Less is not worth a pause. */
 const PAUSE_MS_MIN = 1;
-
-/** Something waits to be committed, and nothing is, for so long. */
-const STUCK_MS = 100;
 
 /** Where the log stands when entries are to be read for a follower. */
 export interface LogPlace {
@@ -57,7 +55,7 @@ export class CatchUpPace {
       this.#commitIndex = commitIndex;
       this.#movedAtMs = now;
     }
-    return now - this.#movedAtMs >= STUCK_MS;
+    return now - this.#movedAtMs >= limits.catchUpStuckMs;
   }
 
   /** A piece was read. */

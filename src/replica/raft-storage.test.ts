@@ -15,7 +15,7 @@ const RATE = PAYLOAD_BYTES;
 
 /** A log that gives its entries four at a time, and tells which were asked for. */
 class SlowLog extends FakeLog {
-  override readonly commitIndex: number = ENTRIES;
+  override commitIndex: number = ENTRIES;
   readonly asked: number[] = [];
 
   override async readEntries(
@@ -75,6 +75,19 @@ describe("entries for a follower that is behind", () => {
     await afterTurn();
     assert.deepEqual(log.asked, [1, 5]);
     assert.equal(await ask(5), "here");
+  });
+
+  test("are read at once when appends begin to wait in the pause, and nothing is committed", async () => {
+    const { clock, log, ask } = await behind();
+    log.commitIndex = ENTRIES - 1;
+    await ask(1);
+    await ask(5);
+    clock.advance(limits.catchUpStuckMs - 1);
+    await afterTurn();
+    assert.deepEqual(log.asked, [1]);
+    clock.advance(1);
+    await afterTurn();
+    assert.deepEqual(log.asked, [1, 5]);
   });
 
   test("are not read any more when the log was cut, or closed, in the pause", async () => {

@@ -236,10 +236,16 @@ export class RaftStorage implements Storage {
     this.#pace.read(entries.reduce((bytes, { sizeBytes }) => bytes + sizeBytes, 0));
   }
 
+  /** Asked anew now and then, because meanwhile somebody may have begun to wait for this follower. */
   async #pause(low: number): Promise<void> {
-    const { commitIndex } = this.#log;
-    const ms = this.#pace.pauseMs(low, { commitIndex, lastIndex: this.#lastIndex });
-    if (ms > 0) await new Promise<void>((resolve) => void this.#clock.after(ms, resolve));
+    const generation = this.#generation;
+    while (generation === this.#generation) {
+      const { commitIndex } = this.#log;
+      const ms = this.#pace.pauseMs(low, { commitIndex, lastIndex: this.#lastIndex });
+      if (ms === 0) return;
+      const sliceMs = Math.min(ms, limits.catchUpStuckMs);
+      await new Promise<void>((resolve) => void this.#clock.after(sliceMs, resolve));
+    }
   }
 
   async #loadMarker(): Promise<void> {

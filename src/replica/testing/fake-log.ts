@@ -49,7 +49,7 @@ export class FakeLog implements ReplicaLog {
     this.state = state;
   }
 
-  readonly commitIndex: number = 0;
+  commitIndex = 0;
   readonly firstIndex = 1;
   readonly damage: ReplicaLog["damage"] = [];
   readonly tailDamage: ReplicaLog["damage"] = [];
