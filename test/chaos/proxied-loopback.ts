@@ -1,7 +1,7 @@
 import { once } from "node:events";
 import { connect, createServer } from "node:net";
 import type { AddressInfo, Server, Socket } from "node:net";
-import { freePort } from "../system/support/agent.ts";
+import { freePort } from "../system/support/ports.ts";
 import type { Slowness } from "../system/support/netns.ts";
 import type { Host, Wires } from "./wires.ts";
 

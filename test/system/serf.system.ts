@@ -16,7 +16,7 @@ import { startMember, statuses, until } from "../support/memberships.ts";
 import type { MemberSettings, RunningMember } from "../support/memberships.ts";
 import { commandExists, skipUnless } from "../support/require.ts";
 import { startCli } from "../support/server.ts";
-import { freePort } from "./support/agent.ts";
+import { freePort } from "./support/ports.ts";
 import { complaints, eventually, serf, SerfAgent, serfMembers } from "./support/serf.ts";
 
 const KEY = "cg8StVXbQJ0gPvMd9o7yrg==";

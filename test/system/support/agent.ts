@@ -1,7 +1,6 @@
 import { spawn } from "node:child_process";
 import type { ChildProcess } from "node:child_process";
 import { once } from "node:events";
-import { createServer } from "node:net";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { cleanEnvironment } from "../../support/program.ts";
@@ -102,25 +101,5 @@ export class AgentProcess {
       throw new Error(`it is not ready after ${PATIENCE_MS} ms: ${this.#said}`);
     });
     return await Promise.race([said, ended, late]);
-  }
-}
-
-let nextPort = 10_000 + (process.pid % 220) * 100;
-
-/**
- * A port that is free, and that no test of this process had before: members go on talking to those
- * that were killed, and must not meet somebody else's there. Below those that the system gives away, so
- * that it is still free when a server comes back to it.
- */
-export async function freePort(): Promise<number> {
-  for (;;) {
-    const port = nextPort++;
-    const server = createServer();
-    const isFree = await new Promise<boolean>((resolve) => {
-      server.once("error", () => resolve(false));
-      server.listen(port, "127.0.0.1", () => resolve(true));
-    });
-    await new Promise((resolve) => server.close(resolve));
-    if (isFree) return port;
   }
 }

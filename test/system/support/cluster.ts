@@ -5,7 +5,8 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { connect } from "../../../src/client/index.ts";
 import type { Client, ServerListing } from "../../../src/client/index.ts";
-import { AgentProcess, freePort } from "./agent.ts";
+import { AgentProcess } from "./agent.ts";
+import { freePort } from "./ports.ts";
 import type { Front } from "./front.ts";
 import type { Network, NetworkHost } from "./netns.ts";
 

@@ -5,7 +5,8 @@ import { join } from "node:path";
 import { promisify } from "node:util";
 import { cleanEnvironment } from "../../support/program.ts";
 import { root } from "../../support/root.ts";
-import { AgentProcess, freePort } from "./agent.ts";
+import { AgentProcess } from "./agent.ts";
+import { freePort } from "./ports.ts";
 
 const execute = promisify(execFile);
 const MAIN = join(root, "dist", "cli", "main.js");

@@ -2,7 +2,7 @@ import { execFile, spawn } from "node:child_process";
 import type { ChildProcess } from "node:child_process";
 import type { TestContext } from "node:test";
 import { promisify } from "node:util";
-import { freePort } from "./agent.ts";
+import { freePort } from "./ports.ts";
 
 const run = promisify(execFile);
 
